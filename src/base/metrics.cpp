@@ -1,0 +1,144 @@
+#include "base/metrics.hpp"
+
+#include <charconv>
+#include <string_view>
+
+#include "base/text.hpp"
+
+namespace mpr {
+
+namespace {
+
+void append_head(std::string& out, std::string_view name, std::string_view type,
+                 std::string_view help) {
+  out += "# HELP ";
+  out += name;
+  out += ' ';
+  out += help;
+  out += "\n# TYPE ";
+  out += name;
+  out += ' ';
+  out += type;
+  out += '\n';
+}
+
+void append_double(std::string& out, double value) {
+  std::array<char, 32> digits;
+  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  out.append(digits.data(), end);
+}
+
+void append(std::string& out, std::string_view name, const Counter& counter,
+            std::string_view help) {
+  append_head(out, name, "counter", help);
+  out += name;
+  out += ' ';
+  append_number(out, counter.value());
+  out += '\n';
+}
+
+void append(std::string& out, std::string_view name, const Gauge& gauge, std::string_view help) {
+  append_head(out, name, "gauge", help);
+  out += name;
+  out += ' ';
+  out += std::to_string(gauge.value());
+  out += '\n';
+}
+
+}  // namespace
+
+void Histogram::observe(std::chrono::nanoseconds duration) noexcept {
+  const double seconds = std::chrono::duration<double>(duration).count();
+  std::size_t i = 0;
+  while (i < kBoundsSeconds.size() && seconds > kBoundsSeconds[i]) ++i;
+  buckets_[i].fetch_add(1, std::memory_order_relaxed);
+  sum_nanoseconds_.fetch_add(static_cast<std::uint64_t>(duration.count()),
+                             std::memory_order_relaxed);
+}
+
+std::string Metrics::render() const {
+  std::string out;
+  out.reserve(12 * 1024);
+  const auto histogram = [&out](std::string_view name, const Histogram& h, std::string_view help) {
+    append_head(out, name, "histogram", help);
+    std::uint64_t total = 0;
+    for (std::size_t i = 0; i <= Histogram::kBoundsSeconds.size(); ++i) {
+      total += h.buckets_[i].load(std::memory_order_relaxed);
+      out += name;
+      out += "_bucket{le=\"";
+      if (i < Histogram::kBoundsSeconds.size()) {
+        append_double(out, Histogram::kBoundsSeconds[i]);
+      } else {
+        out += "+Inf";
+      }
+      out += "\"} ";
+      append_number(out, total);
+      out += '\n';
+    }
+    out += name;
+    out += "_sum ";
+    append_double(out, static_cast<double>(h.sum_nanoseconds_.load()) / 1e9);
+    out += '\n';
+    out += name;
+    out += "_count ";
+    append_number(out, total);
+    out += '\n';
+  };
+
+  append(out, "mpr_sockets_open", sockets_open, "WebSocket connections open now.");
+  append(out, "mpr_sockets_accepted_total", sockets_accepted, "WebSocket handshakes completed.");
+  append(out, "mpr_sockets_refused_total", sockets_refused,
+         "Connections refused: over the limit, or a bad handshake.");
+  append(out, "mpr_sockets_lost_keepalive_total", sockets_lost_keepalive,
+         "Connections closed because the peer stopped answering pings.");
+  append(out, "mpr_protocol_errors_total", protocol_errors,
+         "Connections closed for a WebSocket error (1002, 1007, 1009).");
+  append(out, "mpr_received_bytes_total", bytes_received, "Bytes read from WebSocket peers.");
+  append(out, "mpr_sent_bytes_total", bytes_sent, "Bytes written to WebSocket peers.");
+  append(out, "mpr_outbound_bytes", outbound_bytes, "Bytes waiting in outbound buffers.");
+  append(out, "mpr_calls_total", calls, "JSON-RPC calls received, batch members counted singly.");
+  append(out, "mpr_calls_failed_total", calls_failed, "Calls answered with an error.");
+  append(out, "mpr_calls_rejected_total", calls_rejected,
+         "Calls answered with an error because the input was wrong.");
+  append(out, "mpr_calls_timed_out_total", calls_timed_out,
+         "Calls answered with deadline_exceeded.");
+  histogram("mpr_call_seconds", call_seconds, "Time from a call's arrival to its answer.");
+  append(out, "mpr_messages_added_total", messages_added, "Messages accepted.");
+  append(out, "mpr_messages_deduplicated_total", messages_deduplicated,
+         "Adds answered from an earlier add with the same messageId.");
+  append(out, "mpr_messages_delivered_total", messages_delivered,
+         "Messages sent to a live session.");
+  append(out, "mpr_messages_acknowledged_total", messages_acknowledged,
+         "Messages removed by their receiver.");
+  append(out, "mpr_messages_expired_total", messages_expired,
+         "Messages dropped because their time to live ran out.");
+  append(out, "mpr_deliveries_postponed_total", deliveries_postponed,
+         "Live deliveries that waited because the receiver read too slowly.");
+  append(out, "mpr_acknowledgements_overdue_total", acknowledgements_overdue,
+         "Messages delivered live but not acknowledged in time.");
+  append(out, "mpr_messages_pending", messages_pending, "Messages stored and not acknowledged.");
+  append(out, "mpr_pending_bytes", bytes_pending, "Payload bytes stored and not acknowledged.");
+  append(out, "mpr_queues", queues, "Connections with at least one pending message.");
+  append(out, "mpr_live_sessions", live_sessions, "Live sessions held, orphaned ones included.");
+  append(out, "mpr_live_sessions_orphaned", live_sessions_orphaned,
+         "Live sessions whose socket vanished and whose grace is running.");
+  append(out, "mpr_live_sessions_replaced_total", live_sessions_replaced,
+         "Live sessions replaced by a newer one.");
+  append(out, "mpr_live_sessions_adopted_total", live_sessions_adopted,
+         "Orphaned live sessions taken on by another socket.");
+  append(out, "mpr_live_sessions_expired_total", live_sessions_expired,
+         "Orphaned live sessions whose grace ran out.");
+  append(out, "mpr_pushes_due_total", pushes_due, "Push notifications found due.");
+  append(out, "mpr_store_errors_total", store_errors, "Store operations that failed.");
+  append(out, "mpr_store_commits_total", store_commits, "Groups of records written and synced.");
+  histogram("mpr_store_commit_seconds", store_commit_seconds,
+            "Time to write and sync one group of records.");
+  append(out, "mpr_store_disk_bytes", store_disk_bytes, "Bytes of log segments on disk.");
+  append(out, "mpr_store_live_bytes", store_live_bytes,
+         "The part of the log that pending messages occupy.");
+  append(out, "mpr_store_relocated_bytes_total", store_relocated_bytes,
+         "Bytes of live records moved so that an old segment could be removed.");
+  return out;
+}
+
+}  // namespace mpr

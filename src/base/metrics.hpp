@@ -1,0 +1,92 @@
+// All metrics of the process, in one struct. Names, types and help texts stand once, in
+// Metrics::render(); tests/golden/metrics.txt holds what operators see. Any thread may count.
+#pragma once
+
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdint>
+#include <string>
+
+namespace mpr {
+
+class Counter {
+ public:
+  void add(std::uint64_t n = 1) noexcept { value_.fetch_add(n, std::memory_order_relaxed); }
+  std::uint64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::uint64_t> value_ = 0;
+};
+
+class Gauge {
+ public:
+  void add(std::int64_t n = 1) noexcept { value_.fetch_add(n, std::memory_order_relaxed); }
+  void set(std::int64_t n) noexcept { value_.store(n, std::memory_order_relaxed); }
+  std::int64_t value() const noexcept { return value_.load(std::memory_order_relaxed); }
+
+ private:
+  std::atomic<std::int64_t> value_ = 0;
+};
+
+// Durations in buckets from 50 us to 5 s.
+class Histogram {
+ public:
+  static constexpr std::array<double, 14> kBoundsSeconds = {
+      0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.0, 5.0};
+
+  void observe(std::chrono::nanoseconds duration) noexcept;
+
+ private:
+  friend struct Metrics;
+  std::array<std::atomic<std::uint64_t>, kBoundsSeconds.size() + 1> buckets_{};
+  std::atomic<std::uint64_t> sum_nanoseconds_ = 0;
+};
+
+struct Metrics {
+  // Sockets
+  Gauge sockets_open;
+  Counter sockets_accepted;
+  Counter sockets_refused;         // over the connection limit, or a bad handshake
+  Counter sockets_lost_keepalive;  // closed because the peer stopped answering pings
+  Counter protocol_errors;         // closed with 1002, 1007 or 1009
+  Counter bytes_received;
+  Counter bytes_sent;
+  Gauge outbound_bytes;  // waiting in outbound buffers
+  // Calls
+  Counter calls;
+  Counter calls_failed;    // answered with a JSON-RPC error
+  Counter calls_rejected;  // the part of calls_failed that was bad input
+  Counter calls_timed_out;
+  Histogram call_seconds;
+  // Messages
+  Counter messages_added;
+  Counter messages_deduplicated;  // the same messageId again
+  Counter messages_delivered;     // put into a messagesReceived event
+  Counter messages_acknowledged;  // removed by id, or taken with deleteMessages
+  Counter messages_expired;
+  Counter deliveries_postponed;  // a slow reader's message stayed pending
+  Counter acknowledgements_overdue;
+  Gauge messages_pending;
+  Gauge bytes_pending;
+  Gauge queues;
+  // Live sessions
+  Gauge live_sessions;
+  Gauge live_sessions_orphaned;
+  Counter live_sessions_replaced;
+  Counter live_sessions_adopted;
+  Counter live_sessions_expired;  // the grace of an orphan ran out
+  Counter pushes_due;
+  // Store
+  Counter store_errors;
+  Counter store_commits;  // groups written and synced
+  Histogram store_commit_seconds;
+  Gauge store_disk_bytes;
+  Gauge store_live_bytes;
+  Counter store_relocated_bytes;  // live records moved so that an old segment could go
+
+  // The Prometheus text exposition format, version 0.0.4.
+  std::string render() const;
+};
+
+}  // namespace mpr
