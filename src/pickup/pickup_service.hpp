@@ -1,0 +1,131 @@
+// The use cases: everything a mediator can ask for, written against ports only. The service decides
+// what is live, what is in flight and when a push is due; the store decides what is kept.
+//
+// Thread-safe: any executor thread may call. Connections are spread over shards, each with a mutex
+// that is held for short, never across a wait. Store, directory, push sender, clock, id source and
+// sink outlive the service. Before the service goes, the owner waits until busy() is false.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/metrics.hpp"
+#include "base/task.hpp"
+#include "core/live_sessions.hpp"
+#include "core/ports.hpp"
+#include "core/requests.hpp"
+#include "pickup/event_sink.hpp"
+
+namespace mpr {
+
+class PickupService final : public LiveDirectoryListener {
+ public:
+  struct Options {
+    LiveSessions::Limits sessions;
+    std::uint64_t response_bytes = 8ULL << 20;  // payload bytes in one answer of take
+    std::uint64_t max_message_bytes = 16ULL << 20;
+  };
+
+  struct Ports {
+    MessageStore& store;
+    LiveDirectory& directory;
+    PushSender& push;
+    Clock& clock;
+    IdSource& ids;
+    EventSink& sink;
+    Metrics& metrics;
+  };
+
+  PickupService(Ports ports, Options options);
+  ~PickupService() override;
+
+  // --- calls: every failure is an Error, never an empty outcome ------------------------------
+
+  Task<Result<AddReceipt>> add_message(Caller caller, AddRequest request, Deadline deadline);
+
+  // All are stored in order, or the error says how many were; with a messageId on each, the same
+  // call can be repeated without duplicates.
+  Task<Result<std::vector<AddReceipt>>> add_messages(Caller caller,
+                                                     std::vector<AddRequest> requests,
+                                                     Deadline deadline);
+
+  Task<Result<std::vector<StoredMessage>>> take(Caller caller, TakeRequest request,
+                                                Deadline deadline);
+  Task<Result<std::uint64_t>> count(Caller caller, QueueRequest request, Deadline deadline);
+  Task<Result<QueueReport>> status(Caller caller, QueueRequest request, Deadline deadline);
+
+  // Unknown ids are ignored. An orphaned session is adopted by the socket that acknowledges.
+  Task<Result<AcknowledgeReceipt>> acknowledge(Caller caller, RemoveRequest request,
+                                               Deadline deadline);
+  Task<Result<void>> remove_all(Caller caller, QueueRequest request, Deadline deadline);
+
+  Task<Result<void>> open_session(Caller caller, OpenSessionRequest request, Deadline deadline);
+  // True if a session of the caller (or one that nobody holds) was ended.
+  Task<Result<bool>> close_session(Caller caller, CloseSessionRequest request, Deadline deadline);
+  // Whether the connection has a live session anywhere.
+  Task<Result<bool>> has_session(Caller caller, ConnectionId connection_id, Deadline deadline);
+
+  // --- what the gateway reports; on any executor thread ---------------------------------------
+
+  void socket_closed(SocketId socket);
+  void socket_drained(SocketId socket);
+  void socket_subscribed(SocketId socket, TenantId tenant);  // to messagesReceived
+  // Applies deadlines that passed; call about every 100 ms, on one thread.
+  void tick();
+
+  // Takes over the sessions that an earlier incarnation left open, as orphans. Call once, before
+  // the first socket is accepted.
+  Task<Result<std::size_t>> restore_sessions();
+
+  // Whether background work (pumps, session ends) still runs.
+  bool busy() const noexcept { return background_.running() > 0; }
+
+  // --- what the directory reports -------------------------------------------------------------
+
+  void on_announced(Connection connection, Epoch epoch, StoredMessage message,
+                    Position previous) override;
+  void on_superseded(Connection connection, Epoch newer) override;
+  void on_gap() override;
+
+ private:
+  static constexpr std::size_t kShards = 64;  // enough that two io threads rarely meet
+  struct Shard {
+    explicit Shard(LiveSessions::Limits limits) : sessions(limits) {}
+    mutable std::mutex mutex;
+    LiveSessions sessions;  // guarded by mutex
+  };
+
+  Shard& shard_of(const Connection& connection) const;
+  Result<NewMessage> new_message(const Caller& caller, AddRequest request);
+  Task<Result<AddReceipt>> store_and_route(NewMessage message, Deadline deadline);
+  Task<void> route(Connection connection, StoredMessage message, Position previous,
+                   Deadline deadline);
+  // Offers to the local session; true: that was all there was to do.
+  bool offer_locally(const Connection& connection, const StoredMessage& message,
+                     Position previous);
+  bool send(LiveSessions& sessions, const Connection& connection, SocketId holder, Epoch epoch,
+            std::span<const StoredMessage> messages);
+  void consider_push(const Connection& connection, const MessageId& id,
+                     const std::optional<PushToken>& token, PushReason reason);
+  QueueQuery query_of(const Connection& connection,
+                      const std::optional<RecipientDid>& recipient_did) const;
+  void settle(const Connection& connection, const std::vector<Position>& removed);
+
+  void start_pump(Connection connection);
+  Task<void> pump(Connection connection);
+  Task<void> end_session(Connection connection, Epoch epoch);
+  Task<void> push_if_pending(Connection connection, Deadline deadline);
+  Task<void> push_overdue(LiveSessions::Overdue overdue);
+
+  const Ports ports_;
+  const Options options_;
+  std::array<std::unique_ptr<Shard>, kShards> shards_;
+  TaskGroup background_;
+};
+
+}  // namespace mpr
