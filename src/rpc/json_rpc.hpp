@@ -46,7 +46,6 @@ class Decoder {
  public:
   struct Limits {
     std::size_t max_message_bytes = 16u << 20;  // payload of one message
-    bool accept_positional_params = false;
   };
   explicit Decoder(Limits limits);
   ~Decoder();
