@@ -23,8 +23,9 @@ struct TextId {
   auto operator<=>(const TextId&) const = default;
 };
 
-using TenantId = TextId<struct TenantTag>;        // who may see a connection; empty by default
-using ConnectionId = TextId<struct ConnectionTag>;  // a DIDComm connection between mediator and phone
+using TenantId = TextId<struct TenantTag>;  // who may see a connection; empty by default
+using ConnectionId =
+    TextId<struct ConnectionTag>;  // a DIDComm connection between mediator and phone
 using MessageId = TextId<struct MessageTag>;
 using RecipientDid = TextId<struct RecipientTag>;
 using SessionId = TextId<struct SessionTag>;  // a live session, named by the mediator
@@ -59,7 +60,8 @@ struct SocketId {
   auto operator<=>(const SocketId&) const = default;
 };
 
-// The fencing number of a live session: of two sessions of one connection, the newer has the larger.
+// The fencing number of a live session: of two sessions of one connection, the newer has the
+// larger.
 struct Epoch {
   std::uint64_t value = 0;
   auto operator<=>(const Epoch&) const = default;

@@ -11,7 +11,7 @@ namespace mpr::limits {
 inline constexpr std::size_t kIdBytes = 255;
 // DIDs are longer than ids when they carry keys (did:peer:2 with services).
 inline constexpr std::size_t kRecipientDidBytes = 2048;
-inline constexpr std::size_t kRecipientDids = 256;    // per message
+inline constexpr std::size_t kRecipientDids = 256;  // per message
 inline constexpr std::size_t kMessageIdsPerCall = 100'000;
 inline constexpr std::size_t kMessagesPerCall = 10'000;  // addMessages
 inline constexpr std::size_t kPushTokenBytes = 4096;

@@ -33,9 +33,10 @@ enum class Offer {
 class LiveSessions {
  public:
   struct Limits {
-    std::size_t max_in_flight = 1000;  // messages per session; more stay pending
+    std::size_t max_in_flight = 1000;  // live deliveries per session; more stay pending
+    std::size_t max_taken = 10'000;    // in flight at most, those taken by the holder included
     std::chrono::milliseconds acknowledgement_deadline{15'000};
-    std::chrono::milliseconds orphan_grace{30'000};
+    std::chrono::milliseconds orphan_grace{10'000};
   };
 
   explicit LiveSessions(Limits limits);
@@ -46,9 +47,11 @@ class LiveSessions {
   // --- opening and ending -------------------------------------------------------------------
 
   struct Opened {
-    bool replaced = false;       // there was a session before
-    bool resumed = false;        // the same session id came back: it goes on where it was
-    SocketId replaced_holder;    // the socket to tell, if another one held it; else 0
+    bool replaced = false;     // there was a session before
+    bool resumed = false;      // the same session id came back: it goes on where it was
+    bool outdated = false;     // a newer session is there already: nothing was opened
+    SocketId replaced_holder;  // the other socket that held the replaced session; else 0
+    SessionId replaced_session;
   };
   // The newest session wins. A session with the same id as the present one resumes: what was
   // delivered to the lost socket and not acknowledged flows again. A new one starts behind `tail`.
@@ -66,7 +69,11 @@ class LiveSessions {
 
   // Ends the session if its epoch is older: a newer one was opened on another gateway. Yields the
   // holder that lost it.
-  std::optional<SocketId> supersede(const Connection& connection, Epoch newer);
+  struct Superseded {
+    SocketId holder;
+    SessionId session_id;
+  };
+  std::optional<Superseded> supersede(const Connection& connection, Epoch newer);
 
   // Turns every session of a vanished socket into an orphan; yields how many.
   std::size_t orphan(SocketId holder, SteadyPoint now);
@@ -99,7 +106,7 @@ class LiveSessions {
   Offer offer(const Connection& connection, const MessageRef& message, Position previous,
               const std::optional<PushToken>& push_token, SteadyPoint now);
 
-  // The socket could not take a message that offer() or begin_pump() allowed: it is pending again
+  // The socket could not take a message that offer() or pump_offer() allowed: it is pending again
   // and the session is behind.
   void postpone(const Connection& connection, Epoch epoch, const MessageRef& message);
 
@@ -116,20 +123,31 @@ class LiveSessions {
   // changed (then ends the pump).
   bool pump_offer(const Connection& connection, Epoch epoch, const MessageRef& message,
                   const std::optional<PushToken>& push_token, SteadyPoint now);
-  // Ends one step. `drained`: the store had no more than was delivered. True: go on with another
-  // step, because messages were accepted meanwhile or there is more and room for it.
-  bool end_pump(const Connection& connection, Epoch epoch, bool drained);
+  enum class PumpEnd {
+    drained,  // the store had nothing more
+    more,     // there may be more
+    blocked,  // the socket or the store refuses at present
+  };
+  // Ends one step. True: go on with another one, because there is more and room for it.
+  bool end_pump(const Connection& connection, Epoch epoch, PumpEnd end);
 
-  // Sessions of `holder` that are behind, at most `most`; the socket has room again.
+  // The session has to look into its queue: messages may have come that nobody offered.
+  void fall_behind(const Connection& connection, Epoch epoch);
+  void all_fall_behind();
+
+  // Sessions that are behind and have room, at most `most`: of one holder, of any holder, or the
+  // orphaned ones of a tenant.
   std::vector<Connection> behind(SocketId holder, std::size_t most) const;
-  // Orphaned sessions of the tenant that are behind, at most `most`.
+  std::vector<Connection> held_behind(std::size_t most) const;
   std::vector<Connection> orphans_behind(const TenantId& tenant, std::size_t most) const;
 
   // --- acknowledging ------------------------------------------------------------------------
 
-  // Messages that the holder took without removing them are in flight to its session too.
+  // `caller` took messages without removing them. Those that went into flight to the session while
+  // the store was read are dropped from `messages`; if the caller is the holder, the others are in
+  // flight to its session from here on.
   void mark_taken(const Connection& connection, SocketId caller,
-                  const std::vector<StoredMessage>& messages, SteadyPoint now);
+                  std::vector<StoredMessage>& messages, SteadyPoint now);
 
   // Messages left the store: nothing of them is in flight any more, and none is delivered later.
   // True: the session has room again and is behind, so pump it.
@@ -154,8 +172,9 @@ class LiveSessions {
   // Applies deadlines that passed, at most `most` of each kind.
   Expired expire(SteadyPoint now, std::size_t most);
 
+  struct Session;  // known only to live_sessions.cpp
+
  private:
-  struct Session;
   struct Table;
   Limits limits_;
   std::unique_ptr<Table> table_;

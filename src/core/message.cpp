@@ -4,9 +4,12 @@ namespace mpr {
 
 std::string_view to_string(PushProvider provider) {
   switch (provider) {
-    case PushProvider::fcm: return "fcm";
-    case PushProvider::apns: return "apns";
-    case PushProvider::webhook: return "webhook";
+    case PushProvider::fcm:
+      return "fcm";
+    case PushProvider::apns:
+      return "apns";
+    case PushProvider::webhook:
+      return "webhook";
   }
   return "fcm";
 }

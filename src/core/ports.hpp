@@ -19,8 +19,9 @@ namespace mpr {
 class Clock {
  public:
   virtual ~Clock() = default;
-  virtual TimePoint now() const = 0;                                  // wall clock, UTC
-  virtual std::chrono::steady_clock::time_point steady_now() const = 0;  // for intervals and deadlines
+  virtual TimePoint now() const = 0;  // wall clock, UTC
+  virtual std::chrono::steady_clock::time_point steady_now()
+      const = 0;  // for intervals and deadlines
 };
 
 class IdSource {
@@ -35,8 +36,9 @@ struct AddOutcome {
   MessageId id;
   TimePoint received_at;
   Position position;
-  Position previous;       // the newest pending message before it in its queue; 0: none
-  bool duplicate = false;  // the id was known: nothing was stored, the other members are the first add's
+  Position previous;  // the newest pending message before it in its queue; 0: none
+  bool duplicate =
+      false;  // the id was known: nothing was stored, the other members are the first add's
 };
 
 struct RemoveOutcome {
@@ -58,9 +60,9 @@ struct StoreTotals {
 // or removal is seen by every operation started after the answer, on any thread; an add that has
 // not been answered is not seen before it is as durable as its answer will promise.
 // Expired messages are never counted, returned or reported as removed.
-// Failure: `unavailable` when the backend refuses (nothing was stored or removed), `quota_exceeded`,
-// `deadline_exceeded` when the deadline passed before the operation took effect, `corrupt` when
-// stored bytes fail their checksum. A failure is never an empty outcome.
+// Failure: `unavailable` when the backend refuses (nothing was stored or removed),
+// `quota_exceeded`, `deadline_exceeded` when the deadline passed before the operation took effect,
+// `corrupt` when stored bytes fail their checksum. A failure is never an empty outcome.
 class MessageStore {
  public:
   virtual ~MessageStore() = default;

@@ -14,7 +14,8 @@ PushPolicy::Outcome PushPolicy::on_message(bool live_anywhere,
 
 PushPolicy::Outcome PushPolicy::on_window_end(PushWindow window_state, bool live_anywhere,
                                               bool pending, TimePoint now) const {
-  if (!window_state.trailing || live_anywhere || !pending) return {PushDecision::none, std::nullopt};
+  if (!window_state.trailing || live_anywhere || !pending)
+    return {PushDecision::none, std::nullopt};
   return {PushDecision::now, PushWindow{now, false}};
 }
 

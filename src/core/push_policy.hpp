@@ -11,8 +11,8 @@
 namespace mpr {
 
 enum class PushDecision {
-  none,       // the phone is live, has no token, or a push at the window's end is already planned
-  now,        // push at once; a window begins
+  none,  // the phone is live, has no token, or a push at the window's end is already planned
+  now,   // push at once; a window begins
   at_window_end,  // plan one push at the end of the running window
 };
 

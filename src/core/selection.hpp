@@ -22,8 +22,9 @@ struct QueueQuery {
 
 struct TakeQuery {
   QueueQuery queue;
-  std::uint64_t limit = 0;        // messages; 0: no limit
-  std::uint64_t limit_bytes = 0;  // payload bytes, except that the first message always fits; 0: none
+  std::uint64_t limit = 0;  // messages; 0: no limit
+  std::uint64_t limit_bytes =
+      0;  // payload bytes, except that the first message always fits; 0: none
   std::uint64_t response_bytes = 0;  // the gateway's own bound on a response, same rule; 0: none
   Position after;                    // only messages behind this position; 0: from the head
   TakeMode mode = TakeMode::keep;    // remove: what is returned is removed, atomically
@@ -49,7 +50,8 @@ class Selection {
 // Walks a sorted exclude list beside candidates that come in position order.
 class Exclusion {
  public:
-  explicit Exclusion(const std::vector<MessageRef>& sorted) : next_(sorted.begin()), end_(sorted.end()) {}
+  explicit Exclusion(const std::vector<MessageRef>& sorted)
+      : next_(sorted.begin()), end_(sorted.end()) {}
   bool contains(Position position) {
     while (next_ != end_ && next_->position < position) ++next_;
     return next_ != end_ && next_->position == position;

@@ -11,14 +11,17 @@ namespace mpr {
 
 enum class Delivery {
   accepted,  // queued for the socket, in the order of the calls
-  full,      // the socket's outbound buffer is at its bound; socket_drained() follows when it is not
-  gone,      // no such socket any more; socket_closed() follows or came already
+  full,  // the socket's outbound buffer is at its bound; socket_drained() follows when it is not
+  gone,  // no such socket any more; socket_closed() follows or came already
 };
 
 // Thread-safe. Called while a shard's mutex is held: never blocks, never calls back.
 class EventSink {
  public:
   virtual ~EventSink() = default;
+
+  // Whether the socket is open. False from before socket_closed() is called for it.
+  virtual bool is_open(SocketId socket) const = 0;
 
   // One messagesReceived event to the holder of a live session.
   virtual Delivery deliver(SocketId holder, const Connection& connection,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -85,7 +86,7 @@ class PickupService final : public LiveDirectoryListener {
   // Whether background work (pumps, session ends) still runs.
   bool busy() const noexcept { return background_.running() > 0; }
 
-  // --- what the directory reports -------------------------------------------------------------
+  // --- what the directory reports; on an executor thread -------------------------------------
 
   void on_announced(Connection connection, Epoch epoch, StoredMessage message,
                     Position previous) override;
@@ -101,31 +102,41 @@ class PickupService final : public LiveDirectoryListener {
   };
 
   Shard& shard_of(const Connection& connection) const;
-  Result<NewMessage> new_message(const Caller& caller, AddRequest request);
+  Result<NewMessage> new_message(const Caller& caller, AddRequest request) const;
+  QueueQuery query_of(Connection connection, std::optional<RecipientDid> recipient_did) const;
+
   Task<Result<AddReceipt>> store_and_route(NewMessage message, Deadline deadline);
   Task<void> route(Connection connection, StoredMessage message, Position previous,
                    Deadline deadline);
-  // Offers to the local session; true: that was all there was to do.
-  bool offer_locally(const Connection& connection, const StoredMessage& message,
-                     Position previous);
+  // Offers to the session on this gateway; false: there is none.
+  bool offer_here(const Connection& connection, const StoredMessage& message, Position previous);
+  // Sends one message that is marked in flight; false: it was postponed.
   bool send(LiveSessions& sessions, const Connection& connection, SocketId holder, Epoch epoch,
-            std::span<const StoredMessage> messages);
-  void consider_push(const Connection& connection, const MessageId& id,
-                     const std::optional<PushToken>& token, PushReason reason);
-  QueueQuery query_of(const Connection& connection,
-                      const std::optional<RecipientDid>& recipient_did) const;
+            const StoredMessage& message);
+  void consider_push(Connection connection, MessageId id, std::optional<PushToken> token,
+                     PushReason reason);
   void settle(const Connection& connection, const std::vector<Position>& removed);
+  void adopt(const Caller& caller, const Connection& connection);
 
   void start_pump(Connection connection);
+  void start_pumps(std::vector<Connection> connections);
   Task<void> pump(Connection connection);
-  Task<void> end_session(Connection connection, Epoch epoch);
-  Task<void> push_if_pending(Connection connection, Deadline deadline);
-  Task<void> push_overdue(LiveSessions::Overdue overdue);
+  // One read and its deliveries; true: go on.
+  Task<bool> pump_once(Connection connection);
+  struct PumpOutcome {
+    bool go_on = false;
+    std::optional<StoredMessage> unreachable;  // an orphan's message that no subscriber took
+  };
+  PumpOutcome send_pumped(const Connection& connection, const LiveSessions::PumpStep& step,
+                          const std::vector<StoredMessage>& messages);
+  Task<void> end_session(Connection connection, Epoch epoch, Deadline deadline);
 
   const Ports ports_;
   const Options options_;
   std::array<std::unique_ptr<Shard>, kShards> shards_;
   TaskGroup background_;
+  SteadyPoint next_sweep_{};                // tick() only
+  std::atomic<bool> sweep_at_once_{false};  // announcements may have been lost
 };
 
 }  // namespace mpr
