@@ -38,7 +38,8 @@ struct AddOutcome {
   Position position;
   Position previous;  // the newest pending message before it in its queue; 0: none
   bool duplicate =
-      false;  // the id was known: nothing was stored, the other members are the first add's
+      false;  // the id was known: nothing was stored; id, time and position are the first
+                           // add's, previous is 0
 };
 
 struct RemoveOutcome {
