@@ -63,10 +63,10 @@ struct GetLiveSession {
   ConnectionId connection_id;
 };
 
-using Call = std::variant<Ping, ListMethods, Subscribe, Unsubscribe, Login, AddMessage, AddMessages,
-                          TakeFromQueue, GetAvailableMessageCount, GetQueueStatus, RemoveMessages,
-                          Acknowledge, RemoveAllMessages, AddLiveSession, RemoveLiveSession,
-                          GetLiveSession>;
+using Call =
+    std::variant<Ping, ListMethods, Subscribe, Unsubscribe, Login, AddMessage, AddMessages,
+                 TakeFromQueue, GetAvailableMessageCount, GetQueueStatus, RemoveMessages,
+                 Acknowledge, RemoveAllMessages, AddLiveSession, RemoveLiveSession, GetLiveSession>;
 
 // The connection a call is about: calls of one socket for one connection are applied in order.
 // Null for calls about none; addMessages counts as about every connection (a barrier of its own).

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -41,28 +40,21 @@ struct Frame {
   std::size_t dropped = 0;
 };
 
-// Decodes frames. One per thread: it keeps its parsers' buffers between frames.
+// Decodes frames. Stateless once built: any thread may call. JSON is checked by a scanner of our
+// own (json_scanner.hpp), which needs no readable bytes behind the text.
 class Decoder {
  public:
   struct Limits {
     std::size_t max_message_bytes = 16u << 20;  // payload of one message
   };
-  explicit Decoder(Limits limits);
-  ~Decoder();
-  Decoder(const Decoder&) = delete;
-  Decoder& operator=(const Decoder&) = delete;
+  explicit Decoder(Limits limits) : limits_(limits) {}
 
-  // Bytes that must be readable behind the text passed to decode(), whatever they hold.
-  static std::size_t padding() noexcept;
-
-  // Never fails: what is no JSON-RPC comes back as a rejection. `text` is valid UTF-8 and is
-  // followed by padding() readable bytes; nothing in the outcome refers to it.
-  Frame decode(std::string_view text);
+  // Never fails: what is no JSON-RPC comes back as a rejection. `text` is valid UTF-8; nothing in
+  // the outcome refers to it.
+  Frame decode(std::string_view text) const;
 
  private:
-  struct Parsers;
   const Limits limits_;
-  std::unique_ptr<Parsers> parsers_;
 };
 
 // Appends {"jsonrpc":"2.0","result":RESULT,"id":ID}; `result` is raw JSON.
