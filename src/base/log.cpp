@@ -17,6 +17,15 @@ std::atomic<Format> line_format{Format::text};
 std::atomic<Sink> line_sink{nullptr};
 std::mutex write_mutex;
 
+// Whether a field's text could be mistaken for something else in a line of name=value pairs.
+bool needs_quotes(std::string_view text) {
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte <= ' ' || byte == 0x7f || c == '"' || c == '\\' || c == '=') return true;
+  }
+  return text.empty();
+}
+
 void append_text(std::string& line, Level level, std::string_view sentence,
                  std::initializer_list<Field> fields) {
   line += ' ';
@@ -28,7 +37,7 @@ void append_text(std::string& line, Level level, std::string_view sentence,
     line += ' ';
     line += field.name;
     line += '=';
-    if (field.quoted && field.text.find_first_of(" \"\\\n\t=") != std::string::npos) {
+    if (field.quoted && needs_quotes(field.text)) {
       append_json_string(line, field.text);
     } else {
       line += field.text;

@@ -23,8 +23,10 @@ void append_head(std::string& out, std::string_view name, std::string_view type,
 }
 
 void append_double(std::string& out, double value) {
-  std::array<char, 32> digits;
-  const auto end = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+  std::array<char, 64> digits;  // without exponents: people read these too
+  const auto end =
+      std::to_chars(digits.data(), digits.data() + digits.size(), value, std::chars_format::fixed)
+          .ptr;
   out.append(digits.data(), end);
 }
 
@@ -54,6 +56,31 @@ void Histogram::observe(std::chrono::nanoseconds duration) noexcept {
   buckets_[i].fetch_add(1, std::memory_order_relaxed);
   sum_nanoseconds_.fetch_add(static_cast<std::uint64_t>(duration.count()),
                              std::memory_order_relaxed);
+}
+
+Histogram::Snapshot Histogram::snapshot() const noexcept {
+  Snapshot counts;
+  for (std::size_t i = 0; i < counts.size(); ++i) {
+    counts[i] = buckets_[i].load(std::memory_order_relaxed);
+  }
+  return counts;
+}
+
+double Histogram::quantile_of(const Snapshot& counts, double share) noexcept {
+  std::uint64_t total = 0;
+  for (const std::uint64_t count : counts) total += count;
+  if (total == 0) return 0;
+  const double rank = share * static_cast<double>(total);
+  double below = 0;
+  for (std::size_t i = 0; i < kBoundsSeconds.size(); ++i) {
+    const auto inside = static_cast<double>(counts[i]);
+    if (inside > 0 && below + inside >= rank) {
+      const double low = i == 0 ? 0 : kBoundsSeconds[i - 1];
+      return low + (kBoundsSeconds[i] - low) * (rank - below) / inside;
+    }
+    below += inside;
+  }
+  return kBoundsSeconds.back();
 }
 
 std::string Metrics::render() const {

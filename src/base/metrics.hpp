@@ -35,7 +35,15 @@ class Histogram {
   static constexpr std::array<double, 14> kBoundsSeconds = {
       0.00005, 0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 1.0, 2.0, 5.0};
 
+  // How many durations fell into each bucket; the last one is everything over 5 s.
+  using Snapshot = std::array<std::uint64_t, kBoundsSeconds.size() + 1>;
+
   void observe(std::chrono::nanoseconds duration) noexcept;
+  Snapshot snapshot() const noexcept;
+
+  // The duration in seconds that `share` (0 to 1) of the counted ones do not exceed, estimated by
+  // spreading each bucket's evenly; 0 of none, at most 5.
+  static double quantile_of(const Snapshot& counts, double share) noexcept;
 
  private:
   friend struct Metrics;

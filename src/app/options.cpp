@@ -1,0 +1,408 @@
+#include "app/options.hpp"
+
+#include <algorithm>
+#include <array>
+#include <type_traits>
+#include <vector>
+
+namespace mpr {
+
+namespace {
+
+constexpr std::uint64_t kKiB = 1024;
+constexpr std::uint64_t kMiB = 1024 * kKiB;
+constexpr std::uint64_t kGiB = 1024 * kMiB;
+constexpr std::uint64_t kSecond = 1000;
+constexpr std::uint64_t kDay = 24 * 3600 * kSecond;
+
+// Writes a checked value into the member it belongs to.
+template <auto Member>
+void set(Settings& settings, const OptionValue& value) {
+  auto& member = settings.*Member;
+  using T = std::remove_reference_t<decltype(member)>;
+  if constexpr (std::is_same_v<T, std::string> || std::is_same_v<T, std::filesystem::path>) {
+    member = value.text;
+  } else if constexpr (std::is_same_v<T, Secret>) {
+    member = Secret(value.text);
+  } else if constexpr (std::is_same_v<T, std::chrono::milliseconds>) {
+    member = std::chrono::milliseconds(value.number);
+  } else {
+    member = static_cast<T>(value.number);
+  }
+}
+
+using enum OptionGroup;
+using enum OptionKind;
+using S = Settings;
+
+constexpr auto kOptions = std::to_array<Option>({
+    {.name = "WS_PORT",
+     .group = network,
+     .kind = port,
+     .standard = "3100",
+     .help = "Port of the WebSocket server that mediators connect to. 0 lets the system choose.",
+     .assign = set<&S::ws_port>},
+    {.name = "APP_PORT",
+     .group = network,
+     .kind = port,
+     .standard = "3500",
+     .help = "Port of the HTTP server with /healthz, /readyz, /metrics and the status page. 0 lets "
+             "the system choose.",
+     .assign = set<&S::app_port>},
+    {.name = "MPR_BIND",
+     .group = network,
+     .kind = address,
+     .standard = "127.0.0.1",
+     .help = "Address that both servers listen on. Anything but loopback should come with "
+             "MPR_AUTH_TOKEN: the start warns otherwise.",
+     .assign = set<&S::bind>},
+    {.name = "MPR_AUTH_TOKEN",
+     .group = network,
+     .kind = secret,
+     .standard = "",
+     .help =
+         "Token that clients have to present, with rpc.login or as a Bearer token. Without one, "
+         "everybody who reaches the port may call. Other users of the machine can see flags: "
+         "prefer MPR_AUTH_TOKEN_FILE or the environment.",
+     .assign = set<&S::auth_token>},
+    {.name = "MPR_AUTH_TOKEN_FILE",
+     .group = network,
+     .kind = path,
+     .standard = "",
+     .help = "File that holds the token, instead of MPR_AUTH_TOKEN. White space around it is cut.",
+     .assign = set<&S::auth_token_file>},
+    {.name = "MPR_IO_THREADS",
+     .group = network,
+     .kind = count,
+     .standard = "0",
+     .least = 0,
+     .most = 256,
+     .help = "Threads that serve sockets. 0 chooses by the number of processors.",
+     .assign = set<&S::io_threads>},
+    {.name = "MPR_PORTS_FILE",
+     .group = network,
+     .kind = path,
+     .standard = "",
+     .help = "File that receives the actual ports as JSON, {\"ws\":3100,\"app\":3500}, once both "
+             "servers listen. For scripts that start with port 0.",
+     .assign = set<&S::ports_file>},
+
+    {.name = "MPR_BACKEND",
+     .group = storage,
+     .kind = choice,
+     .standard = "embedded",
+     .choices = "embedded|memory",
+     .help = "Where messages are kept. embedded: durably, in MPR_DATA_DIR; an answered message is "
+             "on disk. memory: until the process ends, for tests and demonstrations.",
+     .assign = set<&S::backend>},
+    {.name = "MPR_DATA_DIR",
+     .group = storage,
+     .kind = path,
+     .standard = "./mpr-data",
+     .help = "Directory of the embedded store; made if it does not exist. One process at a time.",
+     .assign = set<&S::data_dir>},
+    {.name = "MPR_SEGMENT_BYTES",
+     .group = storage,
+     .kind = bytes,
+     .standard = "64MiB",
+     .least = 1 * kMiB,
+     .most = 1 * kGiB,
+     .help = "Size of one file of the embedded store's log. It has to hold the largest message.",
+     .assign = set<&S::segment_bytes>},
+    {.name = "MPR_MAX_QUEUE_MESSAGES",
+     .group = storage,
+     .kind = count,
+     .standard = "1000000",
+     .least = 1,
+     .most = 1'000'000'000,
+     .help = "Pending messages of one connection; beyond it an add is refused (507).",
+     .assign = set<&S::max_queue_messages>},
+    {.name = "MPR_MAX_QUEUE_BYTES",
+     .group = storage,
+     .kind = bytes,
+     .standard = "4GiB",
+     .least = 1 * kMiB,
+     .most = 1'000'000 * kGiB,
+     .help = "Pending payload bytes of one connection; beyond it an add is refused (507).",
+     .assign = set<&S::max_queue_bytes>},
+    {.name = "MPR_MAX_STORE_BYTES",
+     .group = storage,
+     .kind = bytes,
+     .standard = "0",
+     .least = 0,
+     .most = 1'000'000 * kGiB,
+     .help = "Pending payload bytes of all connections together; beyond it adds are refused (507). "
+             "0: the disk, or the memory, is the bound.",
+     .assign = set<&S::max_store_bytes>},
+    {.name = "MPR_IDEMPOTENCY_WINDOW_MS",
+     .group = storage,
+     .kind = milliseconds,
+     .standard = "600000",
+     .least = 0,
+     .most = 7 * kDay,
+     .help =
+         "How long a message id that a caller chose is remembered after its message is gone, so "
+         "that a repeated add stores nothing.",
+     .assign = set<&S::idempotency_window>},
+    {.name = "MPR_REMEMBERED_IDS",
+     .group = storage,
+     .kind = count,
+     .standard = "100000",
+     .least = 0,
+     .most = 100'000'000,
+     .help = "Most message ids remembered in that window; the oldest are forgotten first.",
+     .assign = set<&S::remembered_ids>},
+    {.name = "THRESHOLD_TIMESTAMP",
+     .group = storage,
+     .kind = milliseconds,
+     .standard = "60000",
+     .least = 1,
+     .most = 30 * kDay,
+     .help = "Age at which messages move from the hot tier to the database. Checked, but without "
+             "effect in this build: the embedded and the memory store have one tier.",
+     .assign = set<&S::threshold_timestamp>},
+
+    {.name = "MPR_ACK_DEADLINE_MS",
+     .group = live_delivery,
+     .kind = milliseconds,
+     .standard = "15000",
+     .least = 100,
+     .most = 1 * kDay,
+     .help =
+         "A message delivered to a live session and not acknowledged for so long is counted and "
+         "returned again.",
+     .assign = set<&S::ack_deadline>},
+    {.name = "MPR_ORPHAN_GRACE_MS",
+     .group = live_delivery,
+     .kind = milliseconds,
+     .standard = "30000",
+     .least = 0,
+     .most = 600 * kSecond,
+     .help =
+         "How long a live session whose socket vanished waits for the same mediator to come back.",
+     .assign = set<&S::orphan_grace>},
+    {.name = "MPR_MAX_IN_FLIGHT",
+     .group = live_delivery,
+     .kind = count,
+     .standard = "1000",
+     .least = 1,
+     .most = 1'000'000,
+     .help = "Messages delivered to one live session and not acknowledged; more stay pending until "
+             "it catches up.",
+     .assign = set<&S::max_in_flight>},
+
+    {.name = "MPR_MAX_CONNECTIONS",
+     .group = limits,
+     .kind = count,
+     .standard = "100000",
+     .least = 1,
+     .most = 10'000'000,
+     .help = "Open WebSocket connections; beyond it a handshake is answered with 503. The process "
+             "needs about as many file descriptors.",
+     .assign = set<&S::max_connections>},
+    {.name = "MPR_MAX_FRAME_BYTES",
+     .group = limits,
+     .kind = bytes,
+     .standard = "32MiB",
+     .least = 64 * kKiB,
+     .most = 1 * kGiB,
+     .help = "Largest WebSocket message taken; a larger one closes its connection (1009).",
+     .assign = set<&S::max_frame_bytes>},
+    {.name = "MPR_MAX_MESSAGE_BYTES",
+     .group = limits,
+     .kind = bytes,
+     .standard = "16MiB",
+     .least = 1 * kKiB,
+     .most = 512 * kMiB,
+     .help = "Largest payload of one message; a larger one is refused (413).",
+     .assign = set<&S::max_message_bytes>},
+    {.name = "MPR_MAX_RESPONSE_BYTES",
+     .group = limits,
+     .kind = bytes,
+     .standard = "8MiB",
+     .least = 64 * kKiB,
+     .most = 1 * kGiB,
+     .help = "Payload bytes that one takeFromQueue returns, except that the first message always "
+             "fits.",
+     .assign = set<&S::max_response_bytes>},
+    {.name = "MPR_OUTBOUND_BYTES",
+     .group = limits,
+     .kind = bytes,
+     .standard = "8MiB",
+     .least = 64 * kKiB,
+     .most = 1 * kGiB,
+     .help = "Bytes that may wait for one slow reader; then its live messages stay pending and its "
+             "calls are not read.",
+     .assign = set<&S::outbound_bytes>},
+    {.name = "MPR_MAX_CALLS_IN_FLIGHT",
+     .group = limits,
+     .kind = count,
+     .standard = "4096",
+     .least = 1,
+     .most = 1'000'000,
+     .help = "Unanswered calls of one connection; beyond it reading pauses.",
+     .assign = set<&S::max_calls_in_flight>},
+
+    {.name = "MPR_CALL_TIMEOUT_MS",
+     .group = times,
+     .kind = milliseconds,
+     .standard = "1800",
+     .least = 50,
+     .most = 1950,
+     .help = "Every call is answered in this time, if only with an error (504). Clients give up "
+             "after 2,000 ms.",
+     .assign = set<&S::call_timeout>},
+    {.name = "MPR_PING_INTERVAL_MS",
+     .group = times,
+     .kind = milliseconds,
+     .standard = "10000",
+     .least = 50,
+     .most = 600 * kSecond,
+     .help = "A connection that sent nothing for so long is pinged.",
+     .assign = set<&S::ping_interval>},
+    {.name = "MPR_DEAD_AFTER_MS",
+     .group = times,
+     .kind = milliseconds,
+     .standard = "25000",
+     .least = 100,
+     .most = 1200 * kSecond,
+     .help = "A connection that sent nothing for so long, not even an answer to pings, is closed.",
+     .assign = set<&S::dead_after>},
+    {.name = "MPR_HANDSHAKE_TIMEOUT_MS",
+     .group = times,
+     .kind = milliseconds,
+     .standard = "5000",
+     .least = 50,
+     .most = 60 * kSecond,
+     .help = "Time a new connection has to complete its WebSocket handshake.",
+     .assign = set<&S::handshake_timeout>},
+    {.name = "MPR_SLOW_READER_TIMEOUT_MS",
+     .group = times,
+     .kind = milliseconds,
+     .standard = "30000",
+     .least = 100,
+     .most = 600 * kSecond,
+     .help = "A connection whose outbound buffer stays over its bound for so long is closed.",
+     .assign = set<&S::slow_reader_timeout>},
+    {.name = "MPR_DRAIN_TIMEOUT_MS",
+     .group = times,
+     .kind = milliseconds,
+     .standard = "3000",
+     .least = 0,
+     .most = 60 * kSecond,
+     .help = "Time that calls in hand have to finish after SIGTERM. Today's clients stop "
+             "reconnecting after some 4 s.",
+     .assign = set<&S::drain_timeout>},
+
+    {.name = "LOG_LEVEL",
+     .group = logs,
+     .kind = log_level,
+     .standard = "info",
+     .help = "Least severe lines written: debug, info, warn or error; also verbose (debug), log "
+             "(info), fatal (error), or a number, the larger the more: 0 and 1 error, 2 warn, 3 "
+             "info, 4 and 5 debug.",
+     .assign = set<&S::log_level>},
+    {.name = "MPR_LOG_FORMAT",
+     .group = logs,
+     .kind = choice,
+     .standard = "text",
+     .choices = "text|json",
+     .help = "Form of log lines on standard error: text for people, or one JSON object a line.",
+     .assign = set<&S::log_format>},
+    {.name = "MPR_CONFIG_FILE",
+     .group = logs,
+     .kind = path,
+     .standard = "",
+     .help = "File of KEY=VALUE lines with the names of this table; # begins a comment. The "
+             "environment and flags win over it.",
+     .assign = set<&S::config_file>},
+});
+
+constexpr auto kForeignNames = std::to_array<ForeignName>({
+    {"REDIS_TYPE", true},
+    {"REDIS_URL", true},
+    {"REDIS_NODES", true},
+    {"REDIS_NATMAP", true},
+    {"MONGODB_URI", true},
+    {"FIREBASE_CFG_FILE", false},
+    {"APNS_CFG_FILE", false},
+    {"APNS_PATH_KEY", false},
+    {"APNS_TOPIC", false},
+    {"NOTIFICATION_DATA_ONLY", false},
+    {"FCM_SERVICE_BASE_URL", false},
+});
+
+// Number of single-letter edits between two texts (Levenshtein), by one row of the usual table.
+std::size_t edits_between(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = row[0];
+    row[0] = i;
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] != b[j - 1])});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+}  // namespace
+
+std::string_view to_string(Backend backend) {
+  return backend == Backend::embedded ? "embedded" : "memory";
+}
+
+std::string_view title_of(OptionGroup group) {
+  switch (group) {
+    case network:
+      return "Network";
+    case storage:
+      return "Storage";
+    case live_delivery:
+      return "Live delivery";
+    case limits:
+      return "Limits of a connection";
+    case times:
+      return "Times";
+    case logs:
+      return "Logs and files";
+  }
+  return "";
+}
+
+std::span<const Option> options() { return kOptions; }
+
+std::span<const ForeignName> foreign_names() { return kForeignNames; }
+
+const Option* find_option(std::string_view name) {
+  const auto found = std::ranges::find(kOptions, name, &Option::name);
+  return found == kOptions.end() ? nullptr : &*found;
+}
+
+std::string flag_of(const Option& option) {
+  std::string_view name = option.name;
+  if (name.starts_with("MPR_")) name.remove_prefix(4);
+  std::string flag = "--";
+  for (const char c : name) {
+    flag += c == '_' ? '-' : static_cast<char>(c >= 'A' && c <= 'Z' ? c - 'A' + 'a' : c);
+  }
+  return flag;
+}
+
+std::optional<std::string_view> nearest(std::string_view mistyped,
+                                        std::span<const std::string_view> known) {
+  std::optional<std::string_view> best;
+  std::size_t least = std::max<std::size_t>(2, mistyped.size() / 3) + 1;
+  for (const std::string_view name : known) {
+    const std::size_t edits = edits_between(mistyped, name);
+    if (edits < least) {
+      least = edits;
+      best = name;
+    }
+  }
+  return best;
+}
+
+}  // namespace mpr
