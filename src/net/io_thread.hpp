@@ -28,7 +28,7 @@ namespace mpr {
 
 class IoThread final : public Executor {
  public:
-  using Task = std::move_only_function<void()>;
+  using Work = std::move_only_function<void()>;
 
   struct Ready {
     bool readable = false;
@@ -59,7 +59,7 @@ class IoThread final : public Executor {
   // --- any thread -----------------------------------------------------------------------------
 
   void post(std::span<const std::coroutine_handle<>> handles) override;
-  void run(Task task);
+  void run(Work work);
   bool is_current() const noexcept { return Executor::current() == this; }
   // When the last turn ended, for a watchdog.
   std::chrono::steady_clock::time_point last_turn() const noexcept;
@@ -110,14 +110,14 @@ class IoThread final : public Executor {
   std::vector<std::function<void()>> turn_end_;
   std::span<epoll_event> dispatching_;  // the rest of the present batch
   std::vector<std::coroutine_handle<>> running_handles_;
-  std::vector<Task> running_tasks_;
+  std::vector<Work> running_work_;
 
   std::atomic<bool> stopping_ = false;
   std::atomic<std::chrono::steady_clock::duration::rep> last_turn_ = 0;
 
   std::mutex mutex_;
   std::vector<std::coroutine_handle<>> handles_;  // guarded by mutex_
-  std::vector<Task> tasks_;                       // guarded by mutex_
+  std::vector<Work> work_;                        // guarded by mutex_
   bool asleep_ = false;                           // guarded by mutex_: a push has to wake the loop
 };
 

@@ -6,11 +6,8 @@
 // message was handed out. Work is linear in the bytes received. Not thread-safe; one per socket.
 //
 //   reader.feed(bytes);
-//   for (;;) {
-//     const Event event = reader.next();
-//     if (event.kind == Event::Kind::need_more) break;
+//   for (Event event = reader.next(); event.kind != Event::Kind::need_more; event = reader.next())
 //     ...
-//   }
 #pragma once
 
 #include <array>
@@ -24,8 +21,8 @@
 
 namespace mpr::websocket {
 
-// Bytes that have to be readable behind every input, whatever they hold; the same number is
-// readable behind every message handed out (parsers read ahead).
+// Bytes that have to be readable behind every input, whatever they hold; as many are readable
+// behind every message handed out (parsers read ahead).
 inline constexpr std::size_t kSlack = 64;
 
 struct Event {
@@ -39,8 +36,8 @@ struct Event {
   };
   Kind kind = Kind::need_more;
   std::string_view payload;          // message, ping, pong; valid until the next call
-  CloseCode code = CloseCode::none;  // close: the peer's, failed: the one to close with
-  std::string_view reason;           // close: the peer's, failed: ours, a literal
+  CloseCode code = CloseCode::none;  // close: the peer's; failed: the one to close with
+  std::string_view reason;           // close: the peer's; failed: ours, a literal
 };
 
 class FrameReader {
@@ -48,49 +45,49 @@ class FrameReader {
   FrameReader(Role role, std::size_t max_message_bytes);
 
   // Gives the next input. The bytes are changed (unmasked) and have to stay until next() said
-  // need_more. Call only when it did, or first.
-  void feed(std::span<char> input);
+  // need_more; only then, or first, may this be called.
+  void feed(std::span<char> input) { input_ = input; }
 
-  // The next event. After `close` and `failed` it is need_more for ever, and input is ignored.
+  // The next event. After `close` and `failed` it is need_more for ever, whatever is fed.
   Event next();
 
-  // Bytes held for messages that are not complete yet.
+  // Bytes held for a message that is not complete yet.
   std::size_t buffered_bytes() const noexcept { return message_.capacity(); }
 
  private:
   enum class State { head, payload, finished };
-  struct Head {
-    bool fin = false;
-    Opcode opcode = Opcode::text;
-    bool masked = false;
-    std::uint64_t size = 0;
-    std::uint32_t mask = 0;  // in memory order
-  };
 
   bool read_head();
-  bool accept_head(Head head, std::uint8_t first_byte, std::size_t length_bytes);
-  Event whole_in_input();
+  bool check_start(std::uint8_t first, std::uint8_t second);
+  bool accept_head(const char* head);
+  Event read_payload();
   Event gather();
-  Event complete_data(std::string_view payload, bool gathered);
+  Event complete(std::span<char> payload);
+  Event complete_message(std::string_view message) const;
   Event complete_control(std::string_view payload);
-  Event fail(CloseCode code, std::string_view reason);
-  void reserve_message(std::size_t wanted);
-  void release_message();
+  Event complete_close(std::string_view payload);
+  void fail(CloseCode code, std::string_view reason);
+  void make_room(std::size_t incoming);
+  bool is_control() const noexcept { return static_cast<std::uint8_t>(opcode_) >= 0x8; }
 
   const Role role_;
   const std::size_t max_message_bytes_;
 
+  std::span<char> input_;
   State state_ = State::head;
-  bool release_due_ = false;           // message_ was handed out and is free again
-  bool fragmented_ = false;            // a data message is in progress over several frames
-  std::array<char, 14> head_bytes_{};  // a head that spans inputs
+  bool release_due_ = false;  // message_ was handed out and may go
+  bool fragmented_ = false;   // a message over several frames is in progress
+
+  // the present frame
+  bool fin_ = false;
+  Opcode opcode_ = Opcode::text;
   std::uint8_t head_have_ = 0;
   std::uint8_t control_have_ = 0;
-  Head head_;
-  std::uint64_t payload_left_ = 0;  // of the present frame
-  std::array<char, kMaxControlPayload> control_{};
-  std::string message_;
-  std::span<char> input_;
+  std::uint32_t mask_ = 0;  // in memory order; rotated as the payload comes
+  std::uint64_t payload_left_ = 0;
+  std::array<char, 14> head_{};                     // a head that spans inputs
+  std::array<char, kMaxControlPayload> control_{};  // a control payload that spans inputs
+  std::string message_;                             // a message that spans inputs or frames
   Event failure_;
 };
 
