@@ -37,9 +37,8 @@ struct AddOutcome {
   TimePoint received_at;
   Position position;
   Position previous;  // the newest pending message before it in its queue; 0: none
-  bool duplicate =
-      false;  // the id was known: nothing was stored; id, time and position are the first
-                           // add's, previous is 0
+  // The id was known: nothing was stored; id, time and position are the first add's, previous is 0.
+  bool duplicate = false;
 };
 
 struct RemoveOutcome {

@@ -1,0 +1,227 @@
+// Live sessions across gateways: newest wins, stale closes change nothing, no zombies.
+#include <algorithm>
+#include <atomic>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "tests/contract/live_directory_contract.hpp"
+
+namespace mpr::test {
+
+TEST_P(LiveDirectoryContract, NobodyIsLiveAtFirst) {
+  EXPECT_EQ(find(*here_, phone("c")), std::nullopt);
+  EXPECT_EQ(here_->self(), GatewayId("gateway-1"));
+  EXPECT_TRUE(here_->ready().has_value());
+  EXPECT_TRUE(recover(*here_).empty());
+}
+
+TEST_P(LiveDirectoryContract, AnOpenSessionIsFoundUntilItIsClosed) {
+  const Epoch epoch = open(*here_, phone("c"));
+  EXPECT_EQ(find(*here_, phone("c")), (SessionPlace{GatewayId("gateway-1"), epoch}));
+  EXPECT_EQ(find(*here_, phone("d")), std::nullopt);
+  EXPECT_EQ(find(*here_, phone("c", "tenant")), std::nullopt);
+  EXPECT_TRUE(close(*here_, phone("c"), epoch));
+  EXPECT_EQ(find(*here_, phone("c")), std::nullopt);
+  EXPECT_FALSE(close(*here_, phone("c"), epoch));
+}
+
+TEST_P(LiveDirectoryContract, TheNewestSessionWinsAndAStaleCloseChangesNothing) {
+  const Epoch first = open(*here_, phone("c"), "one");
+  const Epoch second = open(*here_, phone("c"), "two");
+  EXPECT_GT(second, first);
+  EXPECT_FALSE(close(*here_, phone("c"), first));
+  EXPECT_EQ(find(*here_, phone("c")), (SessionPlace{GatewayId("gateway-1"), second}));
+  EXPECT_TRUE(close(*here_, phone("c"), second));
+}
+
+TEST_P(LiveDirectoryContract, EpochsGrowOverClosedSessions) {
+  const Epoch first = open(*here_, phone("c"));
+  close(*here_, phone("c"), first);
+  const Epoch second = open(*here_, phone("c"));
+  EXPECT_GT(second, first);
+  EXPECT_FALSE(close(*here_, phone("c"), first));
+}
+
+TEST_P(LiveDirectoryContract, OwnSessionsAreReplacedWithoutAWord) {
+  here_->listen(listener_);
+  open(*here_, phone("c"), "one");
+  open(*here_, phone("c"), "two");
+  EXPECT_TRUE(listener_.events().empty());
+}
+
+TEST_P(LiveDirectoryContract, AgreesWithAMapOnRandomOperations) {
+  const auto seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937 dice(seed);
+  std::map<int, Epoch> live;
+  std::vector<Epoch> seen = {Epoch{}};
+  for (int i = 0; i < 3000; ++i) {
+    const int number = static_cast<int>(dice() % 50);
+    const Connection c = phone("c" + std::to_string(number));
+    const auto known = live.find(number);
+    switch (dice() % 4) {
+      case 0:
+      case 1: {
+        const Epoch epoch = open(*here_, c);
+        if (known != live.end()) ASSERT_GT(epoch, known->second);
+        live[number] = epoch;
+        seen.push_back(epoch);
+        break;
+      }
+      case 2: {
+        const bool right = dice() % 2 == 0 && known != live.end();
+        const Epoch epoch = right ? known->second : seen[dice() % seen.size()];
+        const bool expected = known != live.end() && known->second == epoch;
+        ASSERT_EQ(close(*here_, c, epoch), expected);
+        if (expected) live.erase(number);
+        break;
+      }
+      default: {
+        const auto place = find(*here_, c);
+        ASSERT_EQ(place.has_value(), known != live.end());
+        if (place) ASSERT_EQ(place->epoch, known->second);
+      }
+    }
+  }
+}
+
+TEST_P(LiveDirectoryContract, ThreadsThatOpenTheSameSessionGetDifferentEpochs) {
+  constexpr int kRounds = 200;
+  std::mutex mutex;
+  std::vector<Epoch> epochs;
+  std::vector<std::thread> threads;
+  for (int t = 0; t < 3; ++t) {
+    threads.emplace_back([&] {
+      RunLoop loop;
+      for (int i = 0; i < kRounds; ++i) {
+        const auto epoch =
+            loop.run(here_->open(phone("c"), SessionId("s"), Position{}, Deadline::never()));
+        std::lock_guard lock(mutex);
+        epochs.push_back(epoch.value());
+      }
+    });
+  }
+  for (auto& thread : threads) thread.join();
+  std::sort(epochs.begin(), epochs.end());
+  EXPECT_EQ(std::adjacent_find(epochs.begin(), epochs.end()), epochs.end());
+  EXPECT_EQ(find(*here_, phone("c"))->epoch, epochs.back());
+}
+
+TEST_P(LiveDirectoryClusterContract, EveryGatewaySeesEverySession) {
+  const auto there = home_->join("gateway-2");
+  const Epoch epoch = open(*there, phone("c"));
+  EXPECT_EQ(find(*here_, phone("c")), (SessionPlace{GatewayId("gateway-2"), epoch}));
+}
+
+TEST_P(LiveDirectoryClusterContract, TheOldHolderHearsOfANewerSession) {
+  RecordingListener there_listener;
+  const auto there = home_->join("gateway-2");
+  here_->listen(listener_);
+  there->listen(there_listener);
+  const Epoch old = open(*here_, phone("c"));
+  const Epoch newer = open(*there, phone("c"));
+
+  EXPECT_GT(newer, old);
+  EXPECT_EQ(listener_.events(), std::vector<std::string>{"superseded c"});
+  EXPECT_EQ(listener_.epochs(), std::vector<Epoch>{newer});
+  EXPECT_TRUE(there_listener.events().empty());
+  EXPECT_FALSE(close(*here_, phone("c"), old));
+  EXPECT_EQ(find(*here_, phone("c")), (SessionPlace{GatewayId("gateway-2"), newer}));
+}
+
+TEST_P(LiveDirectoryClusterContract, AnAnnouncementReachesTheHolder) {
+  const auto there = home_->join("gateway-2");
+  RecordingListener there_listener;
+  there->listen(there_listener);
+  const Epoch epoch = open(*there, phone("c"));
+  StoredMessage message;
+  message.id = MessageId("m-1");
+  message.payload = make_payload("{}");
+  const auto place = find(*here_, phone("c"));
+  ASSERT_TRUE(place.has_value());
+  const auto announced =
+      loop_.run(here_->announce(phone("c"), *place, message, Position{7}, Deadline::never()));
+  EXPECT_TRUE(announced.has_value());
+  EXPECT_EQ(there_listener.events(), std::vector<std::string>{"announced c m-1 behind 7"});
+  EXPECT_EQ(there_listener.epochs(), std::vector<Epoch>{epoch});
+}
+
+TEST_P(LiveDirectoryClusterContract, SessionsOfADeadGatewayAreNotLive) {
+  auto there = home_->join("gateway-2");
+  const Epoch dead = open(*there, phone("c"));
+  const SessionPlace place{GatewayId("gateway-2"), dead};
+  there.reset();
+  EXPECT_EQ(find(*here_, phone("c")), std::nullopt);
+  StoredMessage message;
+  message.payload = make_payload("{}");
+  EXPECT_EQ(
+      loop_.run(here_->announce(phone("c"), place, message, {}, Deadline::never())).error().code,
+      Errc::unavailable);
+  EXPECT_GT(open(*here_, phone("c")), dead);
+}
+
+TEST_P(DurableDirectoryContract, SessionsThatWereNotClosedAreRecovered) {
+  const Epoch a = open(*here_, phone("a"), "session-a", Position{11});
+  const Epoch b = open(*here_, phone("b", "tenant"), "session-b", Position{12});
+  const Epoch closed = open(*here_, phone("closed"), "session-c", Position{13});
+  open(*here_, phone("again"), "session-d", Position{14});
+  const Epoch again = open(*here_, phone("again"), "session-e", Position{15});
+  close(*here_, phone("closed"), closed);
+  here_.reset();
+  here_ = home_->join("gateway-2");
+
+  auto found = recover(*here_);
+  std::sort(found.begin(), found.end(),
+            [](const auto& x, const auto& y) { return x.session_id < y.session_id; });
+  ASSERT_EQ(found.size(), 3U);
+  EXPECT_EQ(found[0].connection, phone("a"));
+  EXPECT_EQ(found[0].session_id, SessionId("session-a"));
+  EXPECT_EQ(found[0].epoch, a);
+  EXPECT_EQ(found[0].opened_at, Position{11});
+  EXPECT_EQ(found[1].connection, phone("b", "tenant"));
+  EXPECT_EQ(found[1].epoch, b);
+  EXPECT_EQ(found[2].session_id, SessionId("session-e"));
+  EXPECT_EQ(found[2].epoch, again);
+  EXPECT_EQ(find(*here_, phone("a")), (SessionPlace{GatewayId("gateway-2"), a}))
+      << "still live until closed";
+  EXPECT_TRUE(close(*here_, phone("a"), a));
+  EXPECT_FALSE(close(*here_, phone("closed"), closed));
+}
+
+TEST_P(DurableDirectoryContract, EpochsGrowOverRestarts) {
+  Epoch last;
+  for (int i = 0; i < 4; ++i) {
+    const Epoch epoch = open(*here_, phone("c"));
+    EXPECT_GT(epoch, last);
+    last = epoch;
+    close(*here_, phone("c"), epoch);
+    here_.reset();
+    here_ = home_->join("gateway-1");
+    EXPECT_TRUE(recover(*here_).empty());
+  }
+}
+
+TEST_P(DurableDirectoryContract, ManySessionsAndRestartsAgree) {
+  std::map<std::string, Epoch> live;
+  for (int round = 0; round < 4; ++round) {
+    for (int i = 0; i < 3000; ++i) {
+      const std::string name = "c" + std::to_string((i * 31) % 700);
+      if (i % 3 == 2 && live.contains(name)) {
+        ASSERT_TRUE(close(*here_, phone(name), live[name]));
+        live.erase(name);
+      } else {
+        live[name] = open(*here_, phone(name));
+      }
+    }
+    here_.reset();
+    here_ = home_->join("gateway-1");
+    std::map<std::string, Epoch> recovered;
+    for (const auto& session : recover(*here_)) {
+      recovered[session.connection.id.value] = session.epoch;
+    }
+    ASSERT_EQ(recovered, live);
+  }
+}
+
+}  // namespace mpr::test
