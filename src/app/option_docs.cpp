@@ -17,7 +17,7 @@ constexpr std::string_view kUsage =
 Usage:
   mpr serve [options]     run the service until SIGTERM or SIGINT
   mpr check [options]     say what `serve` would do, and whether it could
-  mpr bench [scenario]    measure a running service; `mpr bench --help` lists scenarios
+  mpr bench [scenario]    measure a running service; --help lists scenarios
   mpr demo                show live delivery and pickup in ten seconds
   mpr version             say what this binary is
   mpr help [--markdown]   this text; with --markdown the configuration reference
