@@ -1,0 +1,541 @@
+// Live delivery: who gets a message, what is in flight, and what a vanished socket leaves behind.
+
+import assert from 'node:assert/strict';
+import { after, before, describe } from 'node:test';
+
+import { check, checkWithServer } from './support/case.mjs';
+import { request } from './support/http.mjs';
+import { add, addMany, countOf, envelope, newConnection, takeIds } from './support/messages.mjs';
+import { RpcSocket } from './support/rpc_socket.mjs';
+import { Server } from './support/server.mjs';
+import { frame, TcpPeer } from './support/tcp_peer.mjs';
+import { until } from './support/wait.mjs';
+import { LiveWallet } from './support/wallet.mjs';
+
+const open = (socket, connectionId, sessionId = 'session-1') =>
+  socket.call('addLiveSession', { connectionId, sessionId });
+const isLive = (socket, connectionId) => socket.call('getLiveSession', { connectionId });
+const acknowledge = (socket, connectionId, messageIds) =>
+  socket.call('removeMessages', { connectionId, messageIds });
+const subscribe = (socket, ...events) => socket.call('rpc.on', events);
+
+describe('live sessions', () => {
+  let server;
+  before(async () => {
+    server = await Server.start();
+  });
+  after(async () => {
+    await server?.stop();
+  });
+
+  // Runs `body` with as many sockets as it has parameters, and a connection of its own.
+  const checkLive = (name, body) =>
+    check(name, async () => {
+      const sockets = [];
+      for (let n = 1; n < body.length; n += 1) sockets.push(await RpcSocket.open(server.url));
+      await body(newConnection(), ...sockets);
+      for (const socket of sockets) socket.ws.terminate();
+    });
+
+  checkLive(
+    'the event frame has its members in this order and no id',
+    async (connectionId, phone, sender) => {
+      await open(phone, connectionId);
+      const payload = '{ "protected":"eyJ","ciphertext" : "x\\u00e9" }';
+      const { json } = await sender.ask(
+        `{"jsonrpc":"2.0","id":"a","method":"addMessage","params":{"connectionId":"${
+          connectionId
+        }","recipientDids":["did:key:z6MkA"],"payload":${payload}}}`,
+      );
+      const { messageId, receivedAt } = json.result;
+      const { text, isBinary } = await phone.events.next();
+      assert.equal(
+        text,
+        `{"jsonrpc":"2.0","method":"messagesReceived","params":{"connectionId":"${
+          connectionId
+        }","messages":[{"id":"${messageId}","receivedAt":"${
+          receivedAt
+        }","encryptedMessage":${payload}}],"id":""}}`,
+      );
+      assert.equal(isBinary, false);
+    },
+  );
+
+  checkLive(
+    'the holder gets events without rpc.on, and nobody else does',
+    async (connectionId, phone, sender, bystander) => {
+      await subscribe(bystander, 'messagesReceived');
+      await open(phone, connectionId);
+      const { messageId } = await add(sender, connectionId);
+      assert.deepEqual(await phone.receivedIds(1), [messageId]);
+      await bystander.call('ping');
+      assert.deepEqual(bystander.unread(connectionId), []);
+      assert.deepEqual(sender.unread(connectionId), []);
+    },
+  );
+
+  checkLive('sender and receiver may be one socket', async (connectionId, both) => {
+    await open(both, connectionId);
+    const ids = await addMany(both, connectionId, 20);
+    assert.deepEqual(await both.receivedIds(20), ids);
+  });
+
+  checkLive('opening a session delivers nothing by itself', async (connectionId, phone, sender) => {
+    const [waiting] = await addMany(sender, connectionId, 1);
+    await open(phone, connectionId);
+    await phone.call('ping');
+    assert.deepEqual(phone.unread(connectionId), []);
+    assert.equal(await countOf(phone, connectionId), 1);
+    const [next] = await addMany(sender, connectionId, 1);
+    const ids = await phone.receivedIds(1);
+    assert.ok([next, `${waiting},${next}`].includes(ids.join(',')), ids.join(','));
+  });
+
+  checkLive(
+    'events of one connection come in the order in which they were accepted',
+    async (connectionId, phone, sender) => {
+      await open(phone, connectionId);
+      const ids = await addMany(sender, connectionId, 500);
+      assert.deepEqual(await phone.receivedIds(500), ids);
+    },
+  );
+
+  checkLive(
+    'what is in flight is left out of count, take and status until it is acknowledged',
+    async (connectionId, phone, sender) => {
+      await open(phone, connectionId);
+      const ids = await addMany(sender, connectionId, 5);
+      await phone.receivedIds(5);
+      const status = async () => {
+        const { messageCount, inFlight } = await phone.call('getQueueStatus', { connectionId });
+        return {
+          count: await countOf(phone, connectionId),
+          messageCount,
+          inFlight,
+          take: await takeIds(phone, { connectionId }),
+        };
+      };
+      const inFlight = await status();
+      await acknowledge(phone, connectionId, ids.slice(0, 2));
+      const after = await status();
+      assert.deepEqual(
+        [inFlight, after],
+        [
+          { count: 0, messageCount: 0, inFlight: 5, take: [] },
+          { count: 0, messageCount: 0, inFlight: 3, take: [] },
+        ],
+      );
+      await phone.call('removeLiveSession', { connectionId });
+      assert.deepEqual(await takeIds(phone, { connectionId }), ids.slice(2));
+      assert.equal(await countOf(phone, connectionId), 3);
+    },
+  );
+
+  checkLive(
+    'what the holder takes by itself is in flight as well',
+    async (connectionId, phone, sender) => {
+      const ids = await addMany(sender, connectionId, 12);
+      await open(phone, connectionId);
+      assert.deepEqual(await takeIds(phone, { connectionId, limit: 10 }), ids.slice(0, 10));
+      assert.equal(await countOf(phone, connectionId), 2);
+      assert.deepEqual(await takeIds(phone, { connectionId, limit: 10 }), ids.slice(10));
+      assert.equal(await countOf(phone, connectionId), 0);
+      await acknowledge(phone, connectionId, ids.slice(0, 10));
+      await phone.call('removeLiveSession', { connectionId });
+      assert.deepEqual(await takeIds(phone, { connectionId }), ids.slice(10));
+    },
+  );
+
+  checkLive(
+    'the newest session wins: what was in flight is pending again',
+    async (connectionId, former, newer, sender) => {
+      await open(former, connectionId, 'session-1');
+      const first = await addMany(sender, connectionId, 3);
+      await former.receivedIds(3);
+      const before = await countOf(sender, connectionId);
+      await open(newer, connectionId, 'session-2');
+      const counted = await countOf(newer, connectionId);
+      assert.deepEqual([before, counted], [0, 3]);
+      const [last] = await addMany(sender, connectionId, 1);
+      const delivered = [];
+      while (!delivered.includes(last)) delivered.push(...(await newer.receivedIds(1)));
+      const all = [...first, last];
+      assert.deepEqual(delivered, all.slice(all.length - delivered.length));
+      await former.call('ping');
+      assert.deepEqual(former.unread(connectionId), []);
+    },
+  );
+
+  checkLive(
+    'the former holder hears liveSessionReplaced if it listens',
+    async (connectionId, former, newer) => {
+      await subscribe(former, 'liveSessionReplaced');
+      await open(former, connectionId, 'session-1');
+      await open(newer, connectionId, 'session-2');
+      const { json } = await former.events.next();
+      assert.equal(json.method, 'liveSessionReplaced');
+      assert.equal(json.params.connectionId, connectionId);
+      assert.ok(!('id' in json));
+    },
+  );
+
+  checkLive(
+    'a late removeLiveSession of the former holder changes nothing',
+    async (connectionId, former, newer, sender) => {
+      await open(former, connectionId, 'session-1');
+      await open(newer, connectionId, 'session-2');
+      assert.equal(await former.call('removeLiveSession', { connectionId }), false);
+      assert.equal(await isLive(sender, connectionId), true);
+      const { messageId } = await add(sender, connectionId);
+      assert.deepEqual(await newer.receivedIds(1), [messageId]);
+    },
+  );
+
+  checkLive(
+    'nobody removes the session of another socket',
+    async (connectionId, phone, stranger) => {
+      await open(phone, connectionId, 'session-1');
+      assert.equal(await stranger.call('removeLiveSession', { connectionId }), false);
+      assert.equal(
+        await stranger.call('removeLiveSession', { connectionId, sessionId: 'session-1' }),
+        false,
+      );
+      assert.equal(await isLive(stranger, connectionId), true);
+      assert.equal(
+        await phone.call('removeLiveSession', { connectionId, sessionId: 'another' }),
+        false,
+      );
+      assert.equal(await isLive(stranger, connectionId), true);
+      assert.equal(
+        await phone.call('removeLiveSession', { connectionId, sessionId: 'session-1' }),
+        true,
+      );
+      assert.equal(await isLive(stranger, connectionId), false);
+      assert.equal(await phone.call('removeLiveSession', { connectionId }), false);
+    },
+  );
+
+  checkLive(
+    'remove and add back to back leave the session open',
+    async (connectionId, phone, sender) => {
+      await open(phone, connectionId, 'session-0');
+      for (let round = 1; round <= 50; round += 1) {
+        const [removed, added] = await Promise.all([
+          phone.call('removeLiveSession', { connectionId }),
+          open(phone, connectionId, `session-${round}`),
+        ]);
+        assert.deepEqual([removed, added], [true, true]);
+      }
+      assert.equal(await isLive(sender, connectionId), true);
+      const { messageId } = await add(sender, connectionId);
+      assert.deepEqual(await phone.receivedIds(1), [messageId]);
+    },
+  );
+
+  checkLive(
+    'another socket that claims the same socket_id gets no events',
+    async (connectionId, sender) => {
+      const phone = await RpcSocket.open(`${server.url}/?socket_id=phone`);
+      await open(phone, connectionId);
+      const thief = await RpcSocket.open(`${server.url}/?socket_id=phone`);
+      await subscribe(thief, 'messagesReceived');
+      const { messageId } = await add(sender, connectionId);
+      assert.deepEqual(await phone.receivedIds(1), [messageId]);
+      await thief.call('ping');
+      assert.deepEqual(thief.unread(connectionId), []);
+      assert.equal(await thief.call('removeLiveSession', { connectionId }), false);
+      phone.ws.terminate();
+      thief.ws.terminate();
+    },
+  );
+
+  checkLive('one socket holds the sessions of many phones', async (_, mediator, sender) => {
+    const connections = Array.from({ length: 300 }, () => newConnection());
+    await Promise.all(
+      connections.map((connectionId, n) => open(mediator, connectionId, `session-${n}`)),
+    );
+    const receipts = await Promise.all(
+      connections.map((connectionId) => add(sender, connectionId)),
+    );
+    const expected = new Map(connections.map((id, n) => [id, receipts[n].messageId]));
+    for (let n = 0; n < connections.length; n += 1) {
+      const { connectionId, messages } = await mediator.received();
+      assert.deepEqual(
+        messages.map((message) => message.id),
+        [expected.get(connectionId)],
+      );
+      expected.delete(connectionId);
+    }
+    assert.equal(expected.size, 0);
+  });
+
+  checkLive(
+    'a message taken away before it was delivered is not delivered',
+    async (connectionId, phone, sender) => {
+      const gone = await addMany(sender, connectionId, 3);
+      await acknowledge(sender, connectionId, gone);
+      await open(phone, connectionId);
+      const { messageId } = await add(sender, connectionId);
+      assert.deepEqual(await phone.receivedIds(1), [messageId]);
+    },
+  );
+
+  for (const round of [1, 2, 3]) {
+    checkLive(
+      `a burst of 60 reaches a live wallet without a duplicate, round ${round}`,
+      async (connectionId, mediator, sender) => {
+        await open(mediator, connectionId);
+        const wallet = new LiveWallet(mediator, connectionId);
+        const adding = addMany(sender, connectionId, 60);
+        await wallet.takeUntil(60);
+        assert.deepEqual(wallet.received, await adding);
+        assert.equal(await countOf(mediator, connectionId), 0);
+        assert.equal((await mediator.call('getQueueStatus', { connectionId })).inFlight, 0);
+      },
+    );
+  }
+});
+
+checkWithServer(
+  'past the acknowledgement deadline a message is visible again',
+  { env: { MPR_ACK_DEADLINE_MS: '300' } },
+  async (server) => {
+    const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+    const connectionId = newConnection();
+    await open(phone, connectionId);
+    const { messageId } = await add(sender, connectionId);
+    await phone.receivedIds(1);
+    await until(async () => (await countOf(sender, connectionId)) === 1, 'the message is visible');
+    assert.deepEqual(await takeIds(sender, { connectionId }), [messageId]);
+    assert.equal(await isLive(sender, connectionId), true);
+    await acknowledge(phone, connectionId, [messageId]);
+    assert.equal(await countOf(phone, connectionId), 0);
+    await phone.close();
+    await sender.close();
+  },
+);
+
+checkWithServer(
+  'a session takes no more than its bound in flight, and goes on when there is room',
+  { env: { MPR_MAX_IN_FLIGHT: '10' } },
+  async (server) => {
+    const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+    const connectionId = newConnection();
+    await open(phone, connectionId);
+    const ids = await addMany(sender, connectionId, 35);
+    const received = await phone.receivedIds(10);
+    await phone.call('ping');
+    assert.deepEqual(phone.unread(connectionId), []);
+    assert.equal(await countOf(phone, connectionId), 25);
+    await acknowledge(phone, connectionId, received);
+    while (received.length < 35) {
+      const batch = await phone.receivedIds(Math.min(10, 35 - received.length));
+      received.push(...batch);
+      await acknowledge(phone, connectionId, batch);
+    }
+    assert.deepEqual(received, ids);
+    await phone.close();
+    await sender.close();
+  },
+);
+
+checkWithServer(
+  'a slow reader hurts only itself, and gets what it missed',
+  { env: { MPR_OUTBOUND_BYTES: '256KiB', MPR_MAX_IN_FLIGHT: '100000' } },
+  async (server) => {
+    const connectionId = newConnection();
+    const slow = await TcpPeer.upgraded(server.ports.ws);
+    slow.write(
+      frame(
+        JSON.stringify({
+          jsonrpc: '2.0',
+          method: 'addLiveSession',
+          id: 1,
+          params: { connectionId, sessionId: 'session-1' },
+        }),
+      ),
+    );
+    assert.equal(JSON.parse(await slow.text()).result, true);
+    slow.socket.pause();
+    const [sender, phone] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+    const payload = envelope(0, 128 * 1024);
+    const ids = await addMany(sender, connectionId, 200, { payload });
+
+    const other = newConnection();
+    await open(phone, other);
+    const others = await addMany(sender, other, 50);
+    assert.deepEqual(await phone.receivedIds(50), others);
+
+    const pending = await countOf(sender, connectionId);
+    assert.ok(pending > 0 && pending < 200, `pending behind the slow reader: ${pending}`);
+    slow.socket.resume();
+    const received = [];
+    while (received.length < 200) {
+      const { params } = JSON.parse(await slow.text());
+      received.push(...params.messages.map((message) => message.id));
+    }
+    assert.deepEqual(received, ids);
+    slow.destroy();
+    await phone.close();
+    await sender.close();
+  },
+);
+
+describe('a session whose socket vanished', () => {
+  checkWithServer(
+    'ends with its grace; its messages are visible',
+    { env: { MPR_ORPHAN_GRACE_MS: '400' } },
+    async (server) => {
+      const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      const connectionId = newConnection();
+      await open(phone, connectionId);
+      const ids = await addMany(sender, connectionId, 3);
+      await phone.receivedIds(3);
+      phone.ws.terminate();
+      await until(async () => !(await isLive(sender, connectionId)), 'the session ended');
+      assert.equal(await countOf(sender, connectionId), 3);
+      assert.deepEqual(await takeIds(sender, { connectionId }), ids);
+      await sender.close();
+    },
+  );
+
+  checkWithServer('ends at once when it was removed before', { env: {} }, async (server) => {
+    const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+    const connectionId = newConnection();
+    await open(phone, connectionId);
+    await phone.call('removeLiveSession', { connectionId });
+    await phone.close();
+    assert.equal(await isLive(sender, connectionId), false);
+    await sender.close();
+  });
+
+  checkWithServer(
+    'is taken on by the client that comes back, subscribes and acknowledges',
+    {},
+    async (server) => {
+      const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      const connectionId = newConnection();
+      await open(phone, connectionId);
+      phone.ws.terminate();
+      const back = await RpcSocket.open(server.url);
+      await subscribe(back, 'messagesReceived');
+      assert.equal(await isLive(sender, connectionId), true);
+
+      const { messageId } = await add(sender, connectionId, 1);
+      assert.deepEqual(await back.receivedIds(1), [messageId]);
+      await acknowledge(back, connectionId, [messageId]);
+      assert.equal(await countOf(back, connectionId), 0);
+
+      // From here on it holds the session: only it gets events and only it can remove it.
+      const bystander = await RpcSocket.open(server.url);
+      await subscribe(bystander, 'messagesReceived');
+      const next = await add(sender, connectionId, 2);
+      assert.deepEqual(await back.receivedIds(1), [next.messageId]);
+      await bystander.call('ping');
+      assert.deepEqual(bystander.unread(connectionId), []);
+      assert.equal(await countOf(sender, connectionId), 0);
+      assert.equal(await bystander.call('removeLiveSession', { connectionId }), false);
+      assert.equal(await back.call('removeLiveSession', { connectionId }), true);
+      for (const socket of [back, bystander, sender]) await socket.close();
+    },
+  );
+
+  checkWithServer('sends its events to every subscribed socket meanwhile', {}, async (server) => {
+    const sockets = [];
+    for (let n = 0; n < 4; n += 1) sockets.push(await RpcSocket.open(server.url));
+    const [phone, sender, one, two] = sockets;
+    const connectionId = newConnection();
+    await open(phone, connectionId);
+    phone.ws.terminate();
+    await until(
+      async () =>
+        /^mpr_live_sessions_orphaned\S* 1$/m.test((await request(`${server.opsUrl}/metrics`)).body),
+      'the session is orphaned',
+    );
+    await subscribe(one, 'messagesReceived');
+    await subscribe(two, 'messagesReceived');
+    const { messageId } = await add(sender, connectionId);
+    assert.deepEqual(
+      [await one.receivedIds(1), await two.receivedIds(1)],
+      [[messageId], [messageId]],
+    );
+    await sender.call('ping');
+    assert.deepEqual(sender.unread(connectionId), []);
+    for (const socket of [sender, one, two]) await socket.close();
+  });
+
+  checkWithServer(
+    'is replaced by an addLiveSession of the client that came back',
+    {},
+    async (server) => {
+      const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      const connectionId = newConnection();
+      await open(phone, connectionId, 'session-1');
+      phone.ws.terminate();
+      const back = await RpcSocket.open(server.url);
+      await open(back, connectionId, 'session-2');
+      const { messageId } = await add(sender, connectionId);
+      assert.deepEqual(await back.receivedIds(1), [messageId]);
+      await acknowledge(back, connectionId, [messageId]);
+      assert.equal(await countOf(back, connectionId), 0);
+      await back.close();
+      await sender.close();
+    },
+  );
+
+  for (const [how, end] of [
+    ['SIGTERM', (server) => server.stop()],
+    ['kill -9', (server) => server.kill()],
+  ]) {
+    checkWithServer(`is kept over a restart by ${how}`, {}, async (server) => {
+      const [phone, gone] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      const [connectionId, removed] = [newConnection(), newConnection()];
+      await open(phone, connectionId);
+      await open(gone, removed);
+      await gone.call('removeLiveSession', { connectionId: removed });
+      await end(server);
+      await server.relaunch();
+
+      const [back, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      assert.equal(await isLive(sender, connectionId), true);
+      assert.equal(await isLive(sender, removed), false);
+      await subscribe(back, 'messagesReceived');
+      const { messageId } = await add(sender, connectionId);
+      assert.deepEqual(await back.receivedIds(1), [messageId]);
+      await acknowledge(back, connectionId, [messageId]);
+      assert.equal(await countOf(back, connectionId), 0);
+      const next = await add(sender, connectionId);
+      assert.deepEqual(await back.receivedIds(1), [next.messageId]);
+      assert.equal(await countOf(back, connectionId), 0);
+      await back.close();
+      await sender.close();
+    });
+  }
+});
+
+describe('a socket that half-opened', () => {
+  checkWithServer(
+    'is noticed when it answers no ping, and its session ends',
+    { env: { MPR_PING_INTERVAL_MS: '200', MPR_DEAD_AFTER_MS: '600', MPR_ORPHAN_GRACE_MS: '200' } },
+    async (server) => {
+      const connectionId = newConnection();
+      const dead = await TcpPeer.upgraded(server.ports.ws);
+      const alive = await RpcSocket.open(server.url);
+      dead.write(
+        frame(
+          JSON.stringify({
+            jsonrpc: '2.0',
+            method: 'addLiveSession',
+            id: 1,
+            params: { connectionId, sessionId: 'session-1' },
+          }),
+        ),
+      );
+      assert.equal(JSON.parse(await dead.text()).result, true);
+      await dead.gone();
+      await until(async () => !(await isLive(alive, connectionId)), 'the session ended');
+      assert.equal(await alive.call('ping'), 'pong');
+      await alive.close();
+    },
+  );
+});
