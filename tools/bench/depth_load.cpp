@@ -111,7 +111,7 @@ class DepthLoad {
     report_.add(std::string(name) + "_per_second",
                 cycles.count() == 0 ? 0 : 1.0 / cycles.mean_seconds());
     report_.add_latencies(std::string(name), cycles);
-    report_.add_latencies("take_of_it", takes);
+    report_.add_latencies(std::string(name) + "_take_alone", takes);
     return {};
   }
 
