@@ -262,8 +262,10 @@ std::string_view plain_name(std::string_view inside, std::string& buffer) {
 }
 
 std::optional<std::string> unescape(RawJson raw) {
+  const std::string_view inside = raw.substr(1, raw.size() - 2);
   std::string out;
-  if (!append_unescaped(out, raw.substr(1, raw.size() - 2))) return std::nullopt;
+  out.reserve(inside.size());
+  if (!append_unescaped(out, inside)) return std::nullopt;
   return out;
 }
 
