@@ -48,7 +48,7 @@ IoThread::IoThread(std::string name)
     : name_(name.substr(0, 15)),
       epoll_(checked(::epoll_create1(EPOLL_CLOEXEC), "epoll_create1")),
       wake_fd_(checked(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")),
-      read_buffer_(std::make_unique<char[]>(kReadBytes + kReadSlack)),
+      read_buffer_(std::make_unique<char[]>(kReadBytes)),
       now_(Clock::now()),
       last_turn_(now_.time_since_epoch().count()) {
   epoll_event event{};

@@ -79,9 +79,8 @@ class IoThread final : public Executor {
   // The time at which the present turn began.
   std::chrono::steady_clock::time_point now() const noexcept { return now_; }
 
-  // Scratch space for one read, shared by all sources; kReadSlack readable bytes follow it.
+  // Scratch space for one read, shared by all sources.
   static constexpr std::size_t kReadBytes = 64 * 1024;
-  static constexpr std::size_t kReadSlack = 64;
   std::span<char> read_buffer() noexcept { return {read_buffer_.get(), kReadBytes}; }
 
  private:

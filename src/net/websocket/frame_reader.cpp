@@ -161,18 +161,16 @@ Event FrameReader::gather() {
     state_ = State::head;
     return {};
   }
-  const std::size_t size = message_.size();
-  message_.append(kSlack, '\0');
   release_due_ = true;
-  return complete(std::span(message_).first(size));
+  return complete(message_);
 }
 
 // Room for the bytes that came, and for the rest of the frame as far as the peer is trusted.
 void FrameReader::make_room(std::size_t incoming) {
-  const std::size_t have = message_.size() + incoming + kSlack;
+  const std::size_t have = message_.size() + incoming;
   if (have <= message_.capacity()) return;
   const std::size_t wanted =
-      message_.size() + static_cast<std::size_t>(payload_left_) + kSlack;  // of this frame
+      message_.size() + static_cast<std::size_t>(payload_left_);  // of this frame
   if (have <= kTrustedBytes) {
     message_.reserve(std::max(std::min(wanted, kTrustedBytes), 2 * message_.size()));
   } else {

@@ -21,10 +21,6 @@
 
 namespace mpr::websocket {
 
-// Bytes that have to be readable behind every input, whatever they hold; as many are readable
-// behind every message handed out (parsers read ahead).
-inline constexpr std::size_t kSlack = 64;
-
 struct Event {
   enum class Kind {
     need_more,  // the input is used up
