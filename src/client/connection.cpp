@@ -106,7 +106,7 @@ void RpcClient::Connection::read_handshake(std::string_view bytes) {
   handshake_ = {};
   state_ = State::open;
   finish_connect({});
-  if (behind_bytes > 0 && open()) read_frames(std::span(behind.data(), behind_bytes));
+  if (!behind.empty() && open()) read_frames(behind);
 }
 
 void RpcClient::Connection::finish_connect(Result<void> outcome) {

@@ -23,7 +23,7 @@ std::uint64_t LatencyHistogram::end_of(std::size_t bucket) noexcept {
 }
 
 void LatencyHistogram::record(std::chrono::nanoseconds duration) noexcept {
-  const std::int64_t value = std::max<std::int64_t>(duration.count(), 0);
+  const std::int64_t value = std::clamp<std::int64_t>(duration.count(), 0, kMost.count());
   ++buckets_[bucket_of(static_cast<std::uint64_t>(value))];
   ++count_;
   total_ += value;

@@ -1,6 +1,6 @@
 // Durations counted in buckets that grow with the value: every recorded duration is known to better
-// than 1 %, from a nanosecond to hours, in a fixed 60 KB. Nothing is sampled or thrown away. One
-// thread at a time.
+// than 1 %, from a nanosecond to a hundred days, in a fixed 60 KB. Nothing is sampled or thrown
+// away. One thread at a time.
 #pragma once
 
 #include <chrono>
@@ -14,7 +14,9 @@ class LatencyHistogram {
  public:
   LatencyHistogram();
 
-  // A negative duration counts as zero.
+  static constexpr std::chrono::nanoseconds kMost{std::int64_t{1} << 53};
+
+  // A negative duration counts as zero, one beyond kMost as kMost.
   void record(std::chrono::nanoseconds duration) noexcept;
   void clear() noexcept;
 
