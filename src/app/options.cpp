@@ -194,11 +194,12 @@ constexpr auto kOptions = std::to_array<Option>({
     {.name = "MPR_MAX_CONNECTIONS",
      .group = limits,
      .kind = count,
-     .standard = "100000",
-     .least = 1,
+     .standard = "0",
+     .least = 0,
      .most = 10'000'000,
-     .help = "Open WebSocket connections; beyond it a handshake is answered with 503. The process "
-             "needs about as many file descriptors.",
+     .help = "Open WebSocket connections; beyond it a handshake is answered with 503. Each needs a "
+             "file descriptor. 0: as many as the process may open files, less a reserve, and a "
+             "million at most.",
      .assign = set<&S::max_connections>},
     {.name = "MPR_MAX_FRAME_BYTES",
      .group = limits,

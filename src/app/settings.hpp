@@ -45,7 +45,7 @@ struct Settings {
   std::size_t max_in_flight = 0;
 
   // Limits of a socket
-  std::size_t max_connections = 0;
+  std::size_t max_connections = 0;  // 0: as many as open files allow
   std::uint64_t max_frame_bytes = 0;
   std::uint64_t max_message_bytes = 0;
   std::uint64_t max_response_bytes = 0;

@@ -60,7 +60,7 @@ TEST_F(ConfigurationTest, FlagBeatsEnvironmentBeatsFileBeatsDefault) {
   EXPECT_EQ(c.settings.ws_port, 3);
   EXPECT_EQ(c.settings.app_port, 2);
   EXPECT_EQ(c.settings.max_in_flight, 1U);
-  EXPECT_EQ(c.settings.max_connections, 100'000U);
+  EXPECT_EQ(c.settings.max_connections, 0U);
   EXPECT_EQ(c["WS_PORT"].where, "flag --ws-port");
   EXPECT_EQ(c["APP_PORT"].where, "environment");
   EXPECT_EQ(c["MPR_MAX_IN_FLIGHT"].where, path + " line 3");

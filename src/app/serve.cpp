@@ -1,0 +1,136 @@
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <cstring>
+#include <fstream>
+#include <iostream>
+
+#include "app/build_info.hpp"
+#include "app/commands.hpp"
+#include "app/configuration.hpp"
+#include "app/file_limit.hpp"
+#include "app/stop_signals.hpp"
+#include "app/wiring.hpp"
+#include "base/log.hpp"
+
+namespace mpr {
+
+namespace {
+
+// A limit of open files that is no limit should not make the number of connections one either.
+constexpr std::uint64_t kDefaultConnections = 1'000'000;
+
+bool is_loopback(const std::string& address) {
+  return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
+}
+
+// What an operator should know although the start goes on.
+std::vector<std::string> warnings_of(const Settings& settings) {
+  std::vector<std::string> warnings;
+  if (!is_loopback(settings.bind) && settings.auth_token.empty()) {
+    warnings.push_back("everybody who reaches " + settings.bind +
+                       " may read and remove messages: set MPR_AUTH_TOKEN_FILE, or MPR_BIND to a "
+                       "loopback address");
+  }
+  if (const auto room = room_for_connections(); room < settings.max_connections) {
+    warnings.push_back("MPR_MAX_CONNECTIONS is " + std::to_string(settings.max_connections) +
+                       " but the limit of open files leaves room for " + std::to_string(room) +
+                       ": raise it (ulimit -n, LimitNOFILE) or lower the option");
+  }
+  return warnings;
+}
+
+// Written beside its place and renamed, so that a reader sees all of it or nothing.
+Result<void> write_ports_file(const std::filesystem::path& path, const Node& node) {
+  std::filesystem::path beside = path;
+  beside += ".new";
+  {
+    std::ofstream out(beside, std::ios::trunc);
+    out << "{\"ws\":" << node.ws_port() << ",\"app\":" << node.app_port() << "}\n";
+    if (!out.flush()) {
+      return fail(Errc::unavailable,
+                  "cannot write " + beside.string() + " (MPR_PORTS_FILE): " + std::strerror(errno));
+    }
+  }
+  std::error_code error;
+  std::filesystem::rename(beside, path, error);
+  if (error) {
+    return fail(Errc::unavailable,
+                "cannot write " + path.string() + " (MPR_PORTS_FILE): " + error.message());
+  }
+  return {};
+}
+
+int report_problems(const Configuration& configuration) {
+  for (const std::string& problem : configuration.problems) std::cerr << "mpr: " << problem << "\n";
+  std::cerr << "mpr: nothing was started; `mpr help` lists the options\n";
+  return 2;
+}
+
+std::string data_directory_of(const Settings& settings) {
+  return settings.backend == Backend::embedded ? settings.data_dir.string() : "none";
+}
+
+void log_ready(const Node& node, const Settings& settings, const Configuration& configuration,
+               std::chrono::steady_clock::time_point started) {
+  const auto took = std::chrono::steady_clock::now() - started;
+  log::info("ready",
+            {{"version", version()},
+             {"backend", to_string(settings.backend)},
+             {"data_dir", data_directory_of(settings)},
+             {"bind", settings.bind},
+             {"ws_port", node.ws_port()},
+             {"app_port", node.app_port()},
+             {"max_connections", settings.max_connections},
+             {"restored_sessions", node.restored_sessions()},
+             {"changed_options", summary_of_changes(configuration)},
+             {"took_ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()},
+             {"pid", getpid()}});
+}
+
+int serve(const Configuration& configuration, StopSignals& signals) {
+  const auto started = std::chrono::steady_clock::now();
+  Settings settings = configuration.settings;
+  raise_file_limit();
+  if (settings.max_connections == 0) {
+    settings.max_connections = std::min(room_for_connections(), kDefaultConnections);
+  }
+  std::vector<std::string> warnings = warnings_of(settings);
+  warnings.insert(warnings.begin(), configuration.warnings.begin(), configuration.warnings.end());
+  for (const std::string& warning : warnings) log::warn(warning);
+
+  auto node = Node::start(settings, std::move(warnings));
+  if (!node) {
+    log::error("cannot start", {{"reason", node.error().context}});
+    return 1;
+  }
+  log_ready(**node, settings, configuration, started);
+  if (!settings.ports_file.empty()) {
+    if (const auto written = write_ports_file(settings.ports_file, **node); !written) {
+      log::error("cannot start", {{"reason", written.error().context}});
+      return 1;
+    }
+  }
+
+  const int signal = signals.wait();
+  log::info("draining; a second signal ends the process at once", {{"signal", strsignal(signal)}});
+  signals.exit_on_next();
+  (*node)->drain();
+  node->reset();
+  log::info("stopped");
+  return 0;
+}
+
+}  // namespace
+
+int serve_command(std::span<const std::string> args) {
+  StopSignals signals;
+  const Configuration configuration = configure(args, process_environment());
+  if (!configuration.problems.empty()) return report_problems(configuration);
+  log::configure(configuration.settings.log_level, configuration.settings.log_format);
+  return serve(configuration, signals);
+}
+
+}  // namespace mpr

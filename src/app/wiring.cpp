@@ -1,0 +1,163 @@
+#include "app/wiring.hpp"
+
+#include <utility>
+
+#include "app/build_info.hpp"
+#include "app/no_push.hpp"
+#include "app/random_ids.hpp"
+#include "app/system_clock.hpp"
+#include "base/metrics.hpp"
+#include "base/run_loop.hpp"
+#include "gateway/methods.hpp"
+#include "gateway/server.hpp"
+#include "ops/ops_server.hpp"
+#include "ops/pages.hpp"
+#include "pickup/pickup_service.hpp"
+#include "store/memory/memory_directory.hpp"
+#include "store/memory/memory_store.hpp"
+
+namespace mpr {
+
+namespace {
+
+// A store and the directory that goes with it.
+struct Storage {
+  std::unique_ptr<MessageStore> store;
+  std::unique_ptr<LiveDirectory> directory;
+};
+
+Storage open_memory(const Settings& settings, RandomIds& ids, Clock& clock, Metrics& metrics) {
+  const MemoryStore::Options options{.max_queue_messages = settings.max_queue_messages,
+                                     .max_queue_bytes = settings.max_queue_bytes,
+                                     .max_store_bytes = settings.max_store_bytes,
+                                     .idempotency_window = settings.idempotency_window,
+                                     .remembered_ids = settings.remembered_ids};
+  return {std::make_unique<MemoryStore>(options, clock, metrics),
+          std::make_unique<MemoryDirectory>(make_memory_hub(), ids.next_gateway_id())};
+}
+
+Result<Storage> open_storage(const Settings& settings, RandomIds& ids, Clock& clock,
+                             Metrics& metrics) {
+  if (settings.backend == Backend::memory) return open_memory(settings, ids, clock, metrics);
+  return fail(Errc::unavailable, "the embedded backend is not part of this build");
+}
+
+Server::Options server_options(const Settings& settings) {
+  return {.bind = settings.bind,
+          .port = settings.ws_port,
+          .io_threads = static_cast<unsigned>(settings.io_threads),
+          .max_connections = settings.max_connections,
+          .max_frame_bytes = settings.max_frame_bytes,
+          .max_message_bytes = settings.max_message_bytes,
+          .outbound_bytes = settings.outbound_bytes,
+          .calls_in_flight = settings.max_calls_in_flight,
+          .call_timeout = settings.call_timeout,
+          .ping_interval = settings.ping_interval,
+          .dead_after = settings.dead_after,
+          .handshake_timeout = settings.handshake_timeout,
+          .slow_reader_timeout = settings.slow_reader_timeout,
+          .drain_timeout = settings.drain_timeout,
+          .auth_token = settings.auth_token.reveal()};
+}
+
+PickupService::Options pickup_options(const Settings& settings) {
+  return {.sessions = {.max_in_flight = settings.max_in_flight,
+                       .acknowledgement_deadline = settings.ack_deadline,
+                       .orphan_grace = settings.orphan_grace},
+          .response_bytes = settings.max_response_bytes,
+          .max_message_bytes = settings.max_message_bytes};
+}
+
+NodeFacts facts_of(const Settings& settings, std::vector<std::string> warnings) {
+  const bool on_disk = settings.backend == Backend::embedded;
+  return {.version = std::string(version()),
+          .backend = std::string(to_string(settings.backend)),
+          .data_directory = on_disk ? settings.data_dir.string() : std::string(),
+          .warnings = std::move(warnings)};
+}
+
+}  // namespace
+
+// The members stand in the order of who outlives whom: each uses only those above it.
+class Node::Parts {
+ public:
+  explicit Parts(const Settings& settings) : server(server_options(settings), metrics) {}
+  ~Parts() { stop(); }
+
+  Result<void> start(const Settings& settings, std::vector<std::string> warnings);
+  void stop();
+
+  SystemClock clock;
+  RandomIds ids{clock};
+  NoPush push;
+  Metrics metrics;
+  Server server;
+  Storage storage;
+  std::unique_ptr<PickupService> service;
+  std::unique_ptr<Methods> methods;
+  std::unique_ptr<Pages> pages;
+  std::unique_ptr<OpsServer> ops;
+
+  std::uint16_t ws_port = 0;
+  std::uint16_t app_port = 0;
+  std::size_t restored = 0;
+  bool serving = false;
+};
+
+Result<void> Node::Parts::start(const Settings& settings, std::vector<std::string> warnings) {
+  auto opened = open_storage(settings, ids, clock, metrics);
+  if (!opened) return std::unexpected(opened.error());
+  storage = std::move(*opened);
+
+  service = std::make_unique<PickupService>(
+      PickupService::Ports{*storage.store, *storage.directory, push, clock, ids, server, metrics},
+      pickup_options(settings));
+  methods = std::make_unique<Methods>(*service);
+  server.bind_service(*service, *methods);
+  storage.directory->listen(*service);
+  const auto sessions = RunLoop().run(service->restore_sessions());
+  if (!sessions) return std::unexpected(sessions.error());
+  restored = *sessions;
+
+  pages = std::make_unique<Pages>(Pages::Sources{*storage.store, *storage.directory, clock, metrics,
+                                                 [this] { return server.longest_silence(); }},
+                                  facts_of(settings, std::move(warnings)));
+  ops = std::make_unique<OpsServer>(*pages);
+  // The operators' port first: whoever probes it finds it as soon as mediators can connect.
+  const auto app = ops->start(settings.bind, settings.app_port);
+  if (!app) return fail(app.error().code, app.error().context + " (APP_PORT)");
+  app_port = *app;
+  const auto ws = server.start();
+  if (!ws) return fail(ws.error().code, ws.error().context + " (WS_PORT)");
+  ws_port = *ws;
+  serving = true;
+  return {};
+}
+
+void Node::Parts::stop() {
+  if (std::exchange(serving, false)) {
+    pages->begin_draining();
+    server.drain();
+    server.join();
+  }
+  if (ops) ops->stop();
+}
+
+Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+Node::~Node() = default;
+
+Result<std::unique_ptr<Node>> Node::start(const Settings& settings,
+                                          std::vector<std::string> warnings) {
+  auto parts = std::make_unique<Parts>(settings);
+  if (const auto started = parts->start(settings, std::move(warnings)); !started) {
+    return std::unexpected(started.error());
+  }
+  return std::unique_ptr<Node>(new Node(std::move(parts)));
+}
+
+std::uint16_t Node::ws_port() const noexcept { return parts_->ws_port; }
+std::uint16_t Node::app_port() const noexcept { return parts_->app_port; }
+std::size_t Node::restored_sessions() const noexcept { return parts_->restored; }
+void Node::drain() { parts_->stop(); }
+
+}  // namespace mpr
