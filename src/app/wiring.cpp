@@ -1,5 +1,6 @@
 #include "app/wiring.hpp"
 
+#include <atomic>
 #include <utility>
 
 #include "app/build_info.hpp"
@@ -102,6 +103,12 @@ class Node::Parts {
   std::uint16_t app_port = 0;
   std::size_t restored = 0;
   bool serving = false;
+  std::atomic<bool> threads_run = false;  // the io threads; read by the operators' thread
+
+ private:
+  std::chrono::milliseconds longest_silence() const {
+    return threads_run ? server.longest_silence() : std::chrono::milliseconds(0);
+  }
 };
 
 Result<void> Node::Parts::start(const Settings& settings, std::vector<std::string> warnings) {
@@ -120,7 +127,7 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
   restored = *sessions;
 
   pages = std::make_unique<Pages>(Pages::Sources{*storage.store, *storage.directory, clock, metrics,
-                                                 [this] { return server.longest_silence(); }},
+                                                 [this] { return longest_silence(); }},
                                   facts_of(settings, std::move(warnings)));
   ops = std::make_unique<OpsServer>(*pages);
   // The operators' port first: whoever probes it finds it as soon as mediators can connect.
@@ -130,6 +137,7 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
   const auto ws = server.start();
   if (!ws) return fail(ws.error().code, ws.error().context + " (WS_PORT)");
   ws_port = *ws;
+  threads_run = true;
   serving = true;
   return {};
 }
