@@ -171,7 +171,7 @@ class HttpServer::State::Connection final : public IoThread::Source {
       }
       written_ += static_cast<std::size_t>(count);
     }
-    out_ = {};
+    std::string().swap(out_);
     since_ = server_.thread_.now();
     if (std::exchange(waiting_, false)) {
       server_.thread_.change(fd_, *this, IoThread::Interest::read);

@@ -51,7 +51,7 @@ void FrameReader::fail(CloseCode code, std::string_view reason) {
 Event FrameReader::next() {
   if (release_due_) {
     release_due_ = false;
-    message_ = {};
+    std::string().swap(message_);  // assigning an empty string would keep the buffer
   }
   while (state_ != State::finished) {
     if (state_ == State::head && !read_head()) break;
