@@ -57,7 +57,7 @@ std::string json_of(const bench::Report& median, std::span<const bench::Report> 
 
 int run(const bench::Scenario& scenario, const bench::Options& options) {
   std::vector<bench::Report> runs;
-  for (std::uint64_t i = 0; i < options.runs; ++i) {
+  for (std::uint64_t i = 0; i < options.runs && (i == 0 || runs.back().failure_count() == 0); ++i) {
     runs.push_back(run_once(scenario, options));
     if (options.json_file != "-" && options.runs > 1) {
       std::cout << "run " << i + 1 << " of " << options.runs << ", " << bench::to_table(runs.back())

@@ -29,15 +29,17 @@ struct Fleet::Opening {
   std::optional<Error> error;
 };
 
+void Fleet::lose(const Error& error) {
+  if (!lost_) lost_ = error;
+  io_.stop();
+}
+
 void Fleet::open_next(const std::shared_ptr<Opening>& opening) {
   if (clients_.size() == opening->wanted || opening->error) return;
   clients_.push_back(
       std::make_unique<client::RpcClient>(io_, client::RpcClient::Options{.bearer_token = token_}));
   client::RpcClient& client = *clients_.back();
-  client.on_close([this](const Error& error) {
-    if (!lost_) lost_ = error;
-    io_.stop();
-  });
+  client.on_close([this](const Error& error) { lose(error); });
   client.connect(opening->url, [this, opening](Result<void> connected) {
     ++opening->opened;
     if (!connected && !opening->error) opening->error = connected.error();
@@ -51,6 +53,9 @@ Result<void> Fleet::connect(const client::Url& url, std::size_t count) {
   opening->opened = clients_.size();
   opening->wanted = clients_.size() + count;
   clients_.reserve(opening->wanted);
+  signals_.async_wait([this](const boost::system::error_code& error, int) {
+    if (!error) lose({Errc::unavailable, "interrupted by a signal"});
+  });
   for (std::size_t i = 0; i < kConnectsAtOnce; ++i) open_next(opening);
   const bool done = run_until(io_, kConnectPatience, [&] {
     return opening->opened == opening->wanted || opening->error || lost();

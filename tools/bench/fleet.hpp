@@ -3,7 +3,9 @@
 #pragma once
 
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
 #include <chrono>
+#include <csignal>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -20,7 +22,7 @@ class Fleet {
  public:
   // `token` logs every socket in; empty: none is sent.
   explicit Fleet(boost::asio::io_context& io, std::string token = {})
-      : io_(io), token_(std::move(token)) {}
+      : io_(io), token_(std::move(token)), signals_(io, SIGINT, SIGTERM) {}
   Fleet(const Fleet&) = delete;
   Fleet& operator=(const Fleet&) = delete;
 
@@ -37,10 +39,12 @@ class Fleet {
 
  private:
   struct Opening;
+  void lose(const Error& error);
   void open_next(const std::shared_ptr<Opening>& opening);
 
   boost::asio::io_context& io_;
   const std::string token_;
+  boost::asio::signal_set signals_;
   std::vector<std::unique_ptr<client::RpcClient>> clients_;
   std::optional<Error> lost_;
 };

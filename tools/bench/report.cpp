@@ -59,6 +59,12 @@ void Report::fail(std::uint64_t count, std::string_view what) {
   failure_count_ += count - 1;
 }
 
+void Report::add_failures_of(const Report& other) {
+  const std::uint64_t before = failure_count_;
+  for (const std::string& failure : other.failures()) fail(failure);
+  failure_count_ = before + other.failure_count();
+}
+
 Report median_of(std::span<const Report> runs) {
   Report median(runs.front().scenario(), runs.front().setting());
   for (const Figure& figure : runs.front().figures()) {
@@ -70,10 +76,7 @@ Report median_of(std::span<const Report> runs) {
     std::ranges::sort(values);
     median.add(figure.name, values[(values.size() - 1) / 2]);
   }
-  for (const Report& run : runs) {
-    for (const std::string& failure : run.failures()) median.fail(failure);
-    median.fail(run.failure_count() - run.failures().size(), "more failures");
-  }
+  for (const Report& run : runs) median.add_failures_of(run);
   return median;
 }
 

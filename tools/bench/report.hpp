@@ -30,6 +30,9 @@ class Report {
   // Counts `count` failures of one kind; none when it is 0.
   void fail(std::uint64_t count, std::string_view what);
 
+  // Counts the failures of another run as well.
+  void add_failures_of(const Report& other);
+
   const std::string& scenario() const noexcept { return scenario_; }
   const std::string& setting() const noexcept { return setting_; }
   std::span<const Figure> figures() const noexcept { return figures_; }

@@ -42,14 +42,15 @@ TEST(Report, CountsEveryFailureAndKeepsAFewTexts) {
 
 TEST(Report, TakesTheMedianOfEachFigure) {
   std::vector<Report> runs = {report_with(30), report_with(10), report_with(20)};
-  runs[1].fail("went wrong");
+  runs[1].fail(3, "went wrong");
 
   const Report median = median_of(runs);
 
   ASSERT_EQ(median.figures().size(), 2u);
   EXPECT_EQ(median.figures()[0].value, 20);
-  EXPECT_EQ(median.failure_count(), 1u);
-  EXPECT_EQ(median.failures()[0], "went wrong");
+  EXPECT_EQ(median.failure_count(), 3u);
+  ASSERT_EQ(median.failures().size(), 1u);
+  EXPECT_EQ(median.failures()[0], "3 went wrong");
 }
 
 }  // namespace
