@@ -29,7 +29,8 @@ describe('a wrong value stops the start with exit code 2 and says what would be 
     ['MPR_BIND', 'localhost:80', /address/],
     ['MPR_ACK_DEADLINE_MS', '15s', /milliseconds/],
     ['MPR_MAX_FRAME_BYTES', 'lots', /size/],
-    ['MPR_MAX_CONNECTIONS', '0', /1 to/],
+    ['MPR_MAX_CONNECTIONS', 'many', /whole number/],
+    ['MPR_MAX_IN_FLIGHT', '0', /1 to/],
     ['MPR_LOG_FORMAT', 'xml', /text/],
   ]) {
     check(`${name}=${value}`, async () => {

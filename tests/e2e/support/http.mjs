@@ -1,10 +1,13 @@
-// One HTTP request on a connection of its own.
+// One HTTP request on a connection of its own, with the path exactly as it is given.
 
 import { request as httpRequest } from 'node:http';
 
 export function request(url, { method = 'GET' } = {}) {
   return new Promise((resolve, reject) => {
-    const outgoing = httpRequest(url, { method, agent: false, timeout: 5000 }, (answer) => {
+    const { hostname, port, origin } = new URL(url);
+    const path = url.slice(origin.length) || '/';
+    const options = { hostname, port, path, method, agent: false, timeout: 5000 };
+    const outgoing = httpRequest(options, (answer) => {
       let body = '';
       answer.setEncoding('utf8');
       answer.on('data', (chunk) => {
