@@ -21,9 +21,9 @@ struct RpcError {
   bool operator==(const RpcError&) const = default;
 };
 
-// A request that is answered without being executed. id.raw is "null" when the id could not be
-// read. Envelope errors are answered even without an id; bad params of a notification are not
-// (then the decoder leaves the rejection out of the frame but counts it in Frame::dropped).
+// A request that is answered without being executed. id.raw is "null" when there is no id or it
+// could not be read: envelope errors are answered all the same. Bad params of a notification are
+// not (then the decoder leaves the rejection out of the frame but counts it in Frame::dropped).
 struct Rejected {
   RequestId id;
   RpcError error;

@@ -6,7 +6,7 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
+#include <utility>
 
 #include "core/message.hpp"
 #include "core/requests.hpp"
@@ -19,9 +19,9 @@ inline constexpr std::string_view kLiveSessionReplaced = "liveSessionReplaced";
 inline constexpr std::string_view kPushTokenInvalid = "pushTokenInvalid";
 inline constexpr std::string_view kServerDraining = "serverDraining";
 
-// Events a socket may subscribe to, in the order of __listMethods' sibling documentation.
+// Events a socket may subscribe to. Their order is their number.
 std::span<const std::string_view> event_names() noexcept;
-// Every callable method, rpc.on, rpc.off, rpc.login and __listMethods included.
+// Every method, rpc.on, rpc.off, rpc.login and __listMethods included, as __listMethods answers.
 std::span<const std::string_view> method_names() noexcept;
 
 // The one place that turns a failure into an error object: code, message and {"details": ...}.
