@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 
 import { check, checkWithServer } from './support/case.mjs';
-import { add, countOf, envelope, newConnection } from './support/messages.mjs';
+import { add, addMany, countOf, envelope, newConnection, takeIds } from './support/messages.mjs';
 import { RpcSocket } from './support/rpc_socket.mjs';
 import { Server } from './support/server.mjs';
 import { frame, TcpPeer, upgradeRequest } from './support/tcp_peer.mjs';
@@ -583,6 +583,18 @@ checkWithServer(
     assert.equal(typeof failure.code, 'number');
     assert.match(failure.data.details, /2/);
     assert.equal(await countOf(socket, connectionId), 2);
+    await socket.close();
+  },
+);
+
+checkWithServer(
+  'more calls at once than the bound are all answered, in their own time',
+  { env: { MPR_BACKEND: 'memory', MPR_MAX_CALLS_IN_FLIGHT: '4' } },
+  async (server) => {
+    const socket = await RpcSocket.open(server.url);
+    const connectionId = newConnection();
+    const ids = await addMany(socket, connectionId, 1000);
+    assert.deepEqual(await takeIds(socket, { connectionId }), ids);
     await socket.close();
   },
 );

@@ -17,6 +17,12 @@ const open = (socket, connectionId, sessionId = 'session-1') =>
 const isLive = (socket, connectionId) => socket.call('getLiveSession', { connectionId });
 const acknowledge = (socket, connectionId, messageIds) =>
   socket.call('removeMessages', { connectionId, messageIds });
+const addLiveSession = (connectionId, sessionId = 'session-1') => ({
+  jsonrpc: '2.0',
+  method: 'addLiveSession',
+  params: { connectionId, sessionId },
+  id: 1,
+});
 const subscribe = (socket, ...events) => socket.call('rpc.on', events);
 
 describe('live sessions', () => {
@@ -345,16 +351,7 @@ checkWithServer(
   async (server) => {
     const connectionId = newConnection();
     const slow = await TcpPeer.upgraded(server.ports.ws);
-    slow.write(
-      frame(
-        JSON.stringify({
-          jsonrpc: '2.0',
-          method: 'addLiveSession',
-          id: 1,
-          params: { connectionId, sessionId: 'session-1' },
-        }),
-      ),
-    );
+    slow.write(frame(JSON.stringify(addLiveSession(connectionId))));
     assert.equal(JSON.parse(await slow.text()).result, true);
     slow.socket.pause();
     const [sender, phone] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
@@ -377,6 +374,27 @@ checkWithServer(
     assert.deepEqual(received, ids);
     slow.destroy();
     await phone.close();
+    await sender.close();
+  },
+);
+
+checkWithServer(
+  'a reader that stays away too long is closed, and its messages stay',
+  { env: { MPR_OUTBOUND_BYTES: '256KiB', MPR_SLOW_READER_TIMEOUT_MS: '500' } },
+  async (server) => {
+    const connectionId = newConnection();
+    const sender = await RpcSocket.open(server.url);
+    const away = await TcpPeer.upgraded(server.ports.ws);
+    away.write(frame(JSON.stringify(addLiveSession(connectionId))));
+    assert.equal(JSON.parse(await away.text()).result, true);
+    away.socket.pause();
+    const ids = await addMany(sender, connectionId, 200, { payload: envelope(0, 128 * 1024) });
+    await until(
+      async () => /^mpr_sockets_open\S* 1$/m.test((await request(`${server.opsUrl}/metrics`)).body),
+      'only the sender is connected',
+    );
+    assert.equal(await countOf(sender, connectionId), ids.length);
+    away.destroy();
     await sender.close();
   },
 );
@@ -511,6 +529,25 @@ describe('a session whose socket vanished', () => {
       await sender.close();
     });
   }
+
+  checkWithServer(
+    'after kill -9 hides nothing, and ends when nobody comes back',
+    { env: { MPR_ORPHAN_GRACE_MS: '1000' } },
+    async (server) => {
+      const phone = await RpcSocket.open(server.url);
+      const connectionId = newConnection();
+      await open(phone, connectionId);
+      const ids = await addMany(phone, connectionId, 3);
+      await phone.receivedIds(3);
+      await server.kill();
+      await server.relaunch();
+      const socket = await RpcSocket.open(server.url);
+      assert.equal(await countOf(socket, connectionId), 3);
+      assert.deepEqual(await takeIds(socket, { connectionId }), ids);
+      await until(async () => !(await isLive(socket, connectionId)), 'the session ended');
+      await socket.close();
+    },
+  );
 });
 
 describe('a socket that half-opened', () => {
@@ -521,16 +558,7 @@ describe('a socket that half-opened', () => {
       const connectionId = newConnection();
       const dead = await TcpPeer.upgraded(server.ports.ws);
       const alive = await RpcSocket.open(server.url);
-      dead.write(
-        frame(
-          JSON.stringify({
-            jsonrpc: '2.0',
-            method: 'addLiveSession',
-            id: 1,
-            params: { connectionId, sessionId: 'session-1' },
-          }),
-        ),
-      );
+      dead.write(frame(JSON.stringify(addLiveSession(connectionId))));
       assert.equal(JSON.parse(await dead.text()).result, true);
       await dead.gone();
       await until(async () => !(await isLive(alive, connectionId)), 'the session ended');

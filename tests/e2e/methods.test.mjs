@@ -690,6 +690,26 @@ describe('methods', () => {
   });
 });
 
+checkWithServer(
+  'one answer holds no more payload than the configured bound, but always one message',
+  { env: { MPR_BACKEND: 'memory', MPR_MAX_RESPONSE_BYTES: '64KiB' } },
+  async (server) => {
+    const socket = await RpcSocket.open(server.url);
+    const [small, large] = [newConnection(), newConnection()];
+    const ids = await addMany(socket, small, 10, { payload: envelope(0, 30 * 1024) });
+    const [first] = await addMany(socket, large, 2, { payload: envelope(0, 100 * 1024) });
+    assert.deepEqual(await takeIds(socket, { connectionId: small }), ids.slice(0, 2));
+    assert.deepEqual(
+      await takeIds(socket, { connectionId: small, deleteMessages: true }),
+      ids.slice(0, 2),
+    );
+    assert.deepEqual(await takeIds(socket, { connectionId: small, limit: 1 }), [ids[2]]);
+    assert.deepEqual(await takeIds(socket, { connectionId: large }), [first]);
+    assert.equal(await countOf(socket, small), 8);
+    await socket.close();
+  },
+);
+
 describe('rpc.login', () => {
   const token = 'correct-horse-battery-staple';
   const options = { env: { MPR_BACKEND: 'memory', MPR_AUTH_TOKEN: token } };
