@@ -12,6 +12,7 @@
 #include "app/commands.hpp"
 #include "app/configuration.hpp"
 #include "app/file_limit.hpp"
+#include "app/start_warnings.hpp"
 #include "net/listener.hpp"
 
 namespace mpr {
@@ -103,16 +104,6 @@ void check_port(const Settings& settings, std::string_view name, std::uint16_t p
   findings.good(std::string(name) + ": " + place + " is free");
 }
 
-void check_file_limit(const Settings& settings, Findings& findings) {
-  raise_file_limit();
-  const std::uint64_t room = room_for_connections();
-  const std::string text =
-      "the limit of open files leaves room for " + std::to_string(room) + " connections";
-  if (room < settings.max_connections)
-    return findings.warning(text + ", fewer than MPR_MAX_CONNECTIONS");
-  findings.good(text);
-}
-
 }  // namespace
 
 int check_command(std::span<const std::string> args) {
@@ -125,14 +116,11 @@ int check_command(std::span<const std::string> args) {
   if (findings.failed()) return 1;
 
   findings.good("configuration");
-  if (settings.backend == Backend::embedded) {
-    check_data_directory(settings, findings);
-  } else {
-    findings.warning("messages are kept in memory only: they are gone when the process ends");
-  }
+  raise_file_limit();
+  for (const std::string& warning : start_warnings(settings)) findings.warning(warning);
+  if (settings.backend == Backend::embedded) check_data_directory(settings, findings);
   check_port(settings, "WS_PORT", settings.ws_port, findings);
   check_port(settings, "APP_PORT", settings.app_port, findings);
-  check_file_limit(settings, findings);
   return findings.failed() ? 1 : 0;
 }
 

@@ -11,6 +11,7 @@
 #include "app/commands.hpp"
 #include "app/configuration.hpp"
 #include "app/file_limit.hpp"
+#include "app/start_warnings.hpp"
 #include "app/stop_signals.hpp"
 #include "app/wiring.hpp"
 #include "base/log.hpp"
@@ -21,26 +22,6 @@ namespace {
 
 // A limit of open files that is no limit should not make the number of connections one either.
 constexpr std::uint64_t kDefaultConnections = 1'000'000;
-
-bool is_loopback(const std::string& address) {
-  return address.starts_with("127.") || address == "::1" || address.starts_with("::ffff:127.");
-}
-
-// What an operator should know although the start goes on.
-std::vector<std::string> warnings_of(const Settings& settings) {
-  std::vector<std::string> warnings;
-  if (!is_loopback(settings.bind) && settings.auth_token.empty()) {
-    warnings.push_back("everybody who reaches " + settings.bind +
-                       " may read and remove messages: set MPR_AUTH_TOKEN_FILE, or MPR_BIND to a "
-                       "loopback address");
-  }
-  if (const auto room = room_for_connections(); room < settings.max_connections) {
-    warnings.push_back("MPR_MAX_CONNECTIONS is " + std::to_string(settings.max_connections) +
-                       " but the limit of open files leaves room for " + std::to_string(room) +
-                       ": raise it (ulimit -n, LimitNOFILE) or lower the option");
-  }
-  return warnings;
-}
 
 // Written beside its place and renamed, so that a reader sees all of it or nothing.
 Result<void> write_ports_file(const std::filesystem::path& path, const Node& node) {
@@ -97,7 +78,7 @@ int serve(const Configuration& configuration, StopSignals& signals) {
   if (settings.max_connections == 0) {
     settings.max_connections = std::min(room_for_connections(), kDefaultConnections);
   }
-  std::vector<std::string> warnings = warnings_of(settings);
+  std::vector<std::string> warnings = start_warnings(settings);
   warnings.insert(warnings.begin(), configuration.warnings.begin(), configuration.warnings.end());
   for (const std::string& warning : warnings) log::warn(warning);
 
