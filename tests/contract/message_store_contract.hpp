@@ -38,6 +38,7 @@ class StoreHome {
 struct StoreFactory {
   std::string name;
   std::function<std::unique_ptr<StoreHome>()> make_home;
+  std::size_t largest_payload = 3'000'000;  // bytes that the store has to take
 };
 
 inline std::ostream& operator<<(std::ostream& out, const StoreFactory& f) { return out << f.name; }

@@ -32,8 +32,10 @@ TEST_P(MessageStoreContract, ReturnsAMessageAsItWasAdded) {
 
 TEST_P(MessageStoreContract, KeepsPayloadsOfEverySizeByteForByte) {
   std::vector<std::string> payloads = {"{}", std::string("{\"\0\x01\xff\"}", 7)};
-  payloads.push_back(std::string(100'000, 'a'));
-  payloads.push_back(std::string(3'000'000, 'b'));
+  const std::size_t largest = GetParam().largest_payload;
+  payloads.push_back(std::string(largest / 30, 'a'));
+  payloads.push_back(std::string(largest, 'b'));
+  payloads.push_back(std::string(65, 'c'));
   for (std::size_t i = 0; i < payloads.size(); ++i) {
     MessageBuilder builder("c", "m-" + std::to_string(i));
     builder.message.payload = make_payload(payloads[i]);

@@ -1,0 +1,134 @@
+// What callers ask of the writer. An operation lives in the frame of the waiting coroutine; the
+// writer first stages it in a commit group, and when the disk has the group, applies it to the
+// index and answers. Until it is answered the writer alone touches it.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "base/task.hpp"
+#include "core/ports.hpp"
+#include "store/embedded/commit_group.hpp"
+
+namespace mpr {
+
+enum class Staged {
+  in_group,    // answered when the group is on disk
+  in_part,     // a part is in the group; the rest wants the next one
+  refused,     // answered with an error already, nothing of it is in the group
+  later,       // wants the next group: it depends on what this one adds
+  needs_room,  // does not fit into what is left of the segment
+};
+
+class Operation {
+ public:
+  Operation(Deadline d, const Hash128& key, std::size_t size)
+      : deadline(d), queue_key(key), bytes(size) {}
+  virtual ~Operation() = default;
+  Operation(const Operation&) = delete;
+  Operation& operator=(const Operation&) = delete;
+
+  virtual Staged stage(CommitGroup& group) = 0;
+  // The group is on disk: changes the index and, unless a part is missing, answers.
+  virtual void apply(CommitGroup& group) = 0;
+  virtual void refuse(const Error& error, Resumptions& answers) = 0;
+
+  const Deadline deadline;
+  const Hash128 queue_key;
+  const std::size_t bytes;  // about what it occupies while it waits
+};
+
+template <class T>
+class AnsweredOperation : public Operation {
+ public:
+  using Operation::Operation;
+  void answer_to(Completion<Result<T>>& completion) { completion_ = &completion; }
+  void refuse(const Error& error, Resumptions& answers) override {
+    completion_->set(std::unexpected(error), answers);
+  }
+
+ protected:
+  Staged refuse_now(Errc code, std::string context, CommitGroup& group) {
+    refuse(Error{code, std::move(context)}, group.answers);
+    return Staged::refused;
+  }
+  void answer(T value, CommitGroup& group) { completion_->set(std::move(value), group.answers); }
+
+ private:
+  Completion<Result<T>>* completion_ = nullptr;
+};
+
+class AddOperation final : public AnsweredOperation<AddOutcome> {
+ public:
+  AddOperation(NewMessage message, const KeyedHash& hash, const Hash128& queue_key, Deadline d);
+  Staged stage(CommitGroup& group) override;
+  void apply(CommitGroup& group) override;
+  const AddOutcome& outcome() const { return outcome_; }
+
+ private:
+  bool find_duplicate(CommitGroup& group);
+  std::optional<Error> over_quota(CommitGroup& group) const;
+  void become_duplicate(TimePoint received_at, std::uint64_t position);
+
+  NewMessage message_;
+  const std::size_t record_bytes_;
+  const Hash128 id_key_;
+  std::vector<Hash128> lane_keys_;
+  AddOutcome outcome_;
+  std::uint32_t offset_ = 0;
+};
+
+class RemoveOperation final : public AnsweredOperation<RemoveOutcome> {
+ public:
+  RemoveOperation(const std::vector<MessageId>& ids, const KeyedHash& hash,
+                  const Hash128& queue_key, Deadline d);
+  Staged stage(CommitGroup& group) override;
+  void apply(CommitGroup& group) override;
+
+ private:
+  std::vector<Hash128> id_keys_;
+  std::size_t next_ = 0;  // of id_keys_, when the operation goes over several groups
+  std::vector<IndexEntry*> staged_;
+  bool complete_ = false;
+  RemoveOutcome outcome_;
+};
+
+class RemoveAllOperation final : public AnsweredOperation<RemoveOutcome> {
+ public:
+  RemoveAllOperation(const QueueIndex::Scope& scope, Deadline d)
+      : AnsweredOperation(d, scope.queue, sizeof *this), scope_(scope) {}
+  Staged stage(CommitGroup& group) override;
+  void apply(CommitGroup& group) override;
+
+ private:
+  const QueueIndex::Scope scope_;
+  std::vector<IndexEntry*> staged_;
+  bool complete_ = false;
+  RemoveOutcome outcome_;
+};
+
+// A take that removes what it returns. It reads the messages from the log while it is staged: what
+// cannot be read is not removed.
+class TakeOperation final : public AnsweredOperation<std::vector<StoredMessage>> {
+ public:
+  TakeOperation(TakeQuery query, const QueueIndex::Scope& scope, Deadline d)
+      : AnsweredOperation(d, scope.queue, sizeof *this), query_(std::move(query)), scope_(scope) {}
+  Staged stage(CommitGroup& group) override;
+  void apply(CommitGroup& group) override;
+
+ private:
+  const TakeQuery query_;
+  const QueueIndex::Scope scope_;
+  std::vector<IndexEntry*> staged_;
+  std::vector<StoredMessage> taken_;
+};
+
+// Answered when everything that was asked for before it has taken effect.
+class Barrier final : public AnsweredOperation<bool> {
+ public:
+  Barrier(const Hash128& queue_key, Deadline d) : AnsweredOperation(d, queue_key, sizeof *this) {}
+  Staged stage(CommitGroup&) override { return Staged::in_group; }
+  void apply(CommitGroup& group) override { answer(true, group); }
+};
+
+}  // namespace mpr

@@ -1,0 +1,56 @@
+// The contract suites, run on the embedded store: with segments as they are in production, and with
+// segments so small that every test rotates, cleans and reuses them.
+#include "store/embedded/embedded_store.hpp"
+#include "tests/contract/message_store_contract.hpp"
+#include "tests/support/temporary_directory.hpp"
+
+namespace mpr::test {
+
+namespace {
+
+class DirectoryOfStore final : public StoreHome {
+ public:
+  explicit DirectoryOfStore(std::uint64_t segment_bytes) : segment_bytes_(segment_bytes) {}
+
+  std::unique_ptr<MessageStore> open(const StoreSettings& settings, Clock& clock,
+                                     Metrics& metrics) override {
+    EmbeddedStore::Options options;
+    options.directory = directory_.path() / "store";
+    options.segment_bytes = segment_bytes_;
+    options.max_queue_messages = settings.max_queue_messages;
+    options.max_queue_bytes = settings.max_queue_bytes;
+    options.max_store_bytes = settings.max_store_bytes;
+    options.idempotency_window = settings.idempotency_window;
+    options.remembered_ids = settings.remembered_ids;
+    auto store = EmbeddedStore::open(options, clock, metrics);
+    EXPECT_TRUE(store.has_value()) << store.error().context;
+    return store ? std::move(*store) : nullptr;
+  }
+
+ private:
+  const std::uint64_t segment_bytes_;
+  TemporaryDirectory directory_;
+};
+
+StoreFactory stores(std::string name, std::uint64_t segment_bytes, std::size_t largest_payload) {
+  return {std::move(name),
+          [segment_bytes] { return std::make_unique<DirectoryOfStore>(segment_bytes); },
+          largest_payload};
+}
+
+const StoreFactory kStores = stores("embedded", 32 << 20, 3'000'000);
+const StoreFactory kTinySegments = stores("embedded_tiny_segments", 16 << 10, 15'000);
+
+std::string name_of(const testing::TestParamInfo<StoreFactory>& info) { return info.param.name; }
+
+}  // namespace
+
+INSTANTIATE_TEST_SUITE_P(Stores, MessageStoreContract, testing::Values(kStores, kTinySegments),
+                         name_of);
+INSTANTIATE_TEST_SUITE_P(Stores, DurableStoreContract, testing::Values(kStores, kTinySegments),
+                         name_of);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LiveDirectoryContract);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LiveDirectoryClusterContract);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DurableDirectoryContract);
+
+}  // namespace mpr::test
