@@ -39,7 +39,7 @@ class Server final : public EventSink {
     std::chrono::milliseconds handshake_timeout{5'000};
     std::chrono::milliseconds slow_reader_timeout{30'000};  // above outbound_bytes: closed
     std::chrono::milliseconds drain_timeout{5'000};
-    std::string auth_token;  // empty: nobody has to log in
+    std::string auth_token = {};  // empty: nobody has to log in
   };
 
   Server(Options options, Metrics& metrics);
