@@ -90,8 +90,11 @@ void check_data_directory(const Settings& settings, Findings& findings) {
   const fs::space_info space = fs::space(existing, error);
   if (error) return findings.bad("disk space of " + existing.string() + ": " + error.message());
   const std::string left = std::to_string(space.available >> 20) + " MiB free on its file system";
-  // The log needs room for the segment in use, and for one more while it cleans.
-  if (space.available < 2 * settings.segment_bytes) return findings.bad(left + ", too little");
+  // What a new directory takes at once; one in use has it already, and needs the room to work.
+  if (space.available < 3 * settings.segment_bytes) {
+    return findings.bad(left + ": three files of MPR_SEGMENT_BYTES need " +
+                        std::to_string(3 * settings.segment_bytes >> 20) + " MiB");
+  }
   findings.good(left);
 }
 

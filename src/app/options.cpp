@@ -104,10 +104,11 @@ constexpr auto kOptions = std::to_array<Option>({
     {.name = "MPR_SEGMENT_BYTES",
      .group = storage,
      .kind = bytes,
-     .standard = "64MiB",
+     .standard = "32MiB",
      .least = 1 * kMiB,
      .most = 1 * kGiB,
-     .help = "Size of one file of the embedded store's log. It has to hold the largest message.",
+     .help = "Size of one file of the embedded store's log. It has to hold the largest message; "
+             "three files are allocated even when the store is empty.",
      .assign = set<&S::segment_bytes>},
     {.name = "MPR_MAX_QUEUE_MESSAGES",
      .group = storage,

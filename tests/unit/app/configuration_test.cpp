@@ -41,7 +41,7 @@ TEST_F(ConfigurationTest, OfNothingIsTheDefaults) {
   EXPECT_EQ(c.settings.bind, "127.0.0.1");
   EXPECT_EQ(c.settings.backend, Backend::embedded);
   EXPECT_EQ(c.settings.data_dir, "./mpr-data");
-  EXPECT_EQ(c.settings.segment_bytes, 64ULL << 20);
+  EXPECT_EQ(c.settings.segment_bytes, 32ULL << 20);
   EXPECT_EQ(c.settings.threshold_timestamp, std::chrono::milliseconds(60'000));
   EXPECT_EQ(c.settings.ack_deadline, std::chrono::milliseconds(15'000));
   EXPECT_EQ(c.settings.log_level, log::Level::info);
