@@ -14,6 +14,7 @@
 #include "ops/ops_server.hpp"
 #include "ops/pages.hpp"
 #include "pickup/pickup_service.hpp"
+#include "store/embedded/embedded_store.hpp"
 #include "store/memory/memory_directory.hpp"
 #include "store/memory/memory_store.hpp"
 
@@ -26,6 +27,21 @@ struct Storage {
   std::unique_ptr<MessageStore> store;
   std::unique_ptr<LiveDirectory> directory;
 };
+
+Result<Storage> open_embedded(const Settings& settings, RandomIds& ids, Clock& clock,
+                              Metrics& metrics) {
+  EmbeddedStore::Options options{.directory = settings.data_dir,
+                                 .segment_bytes = settings.segment_bytes,
+                                 .max_queue_messages = settings.max_queue_messages,
+                                 .max_queue_bytes = settings.max_queue_bytes,
+                                 .max_store_bytes = settings.max_store_bytes,
+                                 .idempotency_window = settings.idempotency_window,
+                                 .remembered_ids = settings.remembered_ids};
+  auto store = EmbeddedStore::open(std::move(options), clock, metrics);
+  if (!store) return std::unexpected(store.error());
+  return Storage{std::move(*store),
+                 std::make_unique<MemoryDirectory>(make_memory_hub(), ids.next_gateway_id())};
+}
 
 Storage open_memory(const Settings& settings, RandomIds& ids, Clock& clock, Metrics& metrics) {
   const MemoryStore::Options options{.max_queue_messages = settings.max_queue_messages,
@@ -40,7 +56,7 @@ Storage open_memory(const Settings& settings, RandomIds& ids, Clock& clock, Metr
 Result<Storage> open_storage(const Settings& settings, RandomIds& ids, Clock& clock,
                              Metrics& metrics) {
   if (settings.backend == Backend::memory) return open_memory(settings, ids, clock, metrics);
-  return fail(Errc::unavailable, "the embedded backend is not part of this build");
+  return open_embedded(settings, ids, clock, metrics);
 }
 
 Server::Options server_options(const Settings& settings) {

@@ -210,7 +210,7 @@ TEST_F(ConfigurationTest, ChecksOptionsAgainstEachOther) {
       Words{"WS_PORT (flag --ws-port) and APP_PORT (flag --app-port) are both 5000: they have "
             "to differ"});
   EXPECT_EQ(problems({"--ws-port=0", "--app-port=0"}), Words{});
-  EXPECT_EQ(problems({"--max-message-bytes=32MiB"}),
+  EXPECT_EQ(problems({"--max-message-bytes=32MiB", "--backend=memory"}),
             Words{"MPR_MAX_MESSAGE_BYTES (flag --max-message-bytes, 32 MiB) does not fit into "
                   "MPR_MAX_FRAME_BYTES (32 MiB): a frame needs 16 KiB more than its payload"});
   EXPECT_EQ(problems({"--segment-bytes=16MiB"}),
