@@ -182,7 +182,8 @@ AnswerOf<T, Start> answer_of(Start start) {
   return AnswerOf<T, Start>(std::move(start));
 }
 
-// Spawns tasks and knows how many still run. spawn() is for the owner's thread; running() for any.
+// Spawns tasks and knows how many still run. Any thread may call either; on_exception too has to
+// be callable on any thread, and must not throw.
 // A task that ends with an exception is a bug: on_exception hears of it, the group goes on.
 // The owner must not destroy the group before running() is 0.
 class TaskGroup {
