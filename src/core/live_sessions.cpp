@@ -7,7 +7,6 @@
 #include <new>
 #include <set>
 #include <unordered_map>
-#include <unordered_set>
 
 namespace mpr {
 
@@ -25,20 +24,23 @@ struct InFlight {
 // What only a busy session needs; it is there only while one of its members says something.
 struct Traffic {
   std::map<Position, InFlight> in_flight;
-  std::set<Position> settled;  // removed before they were offered
-  bool behind = false;
-  bool pumping = false;
+  std::set<Position> settled;       // removed before they were offered
+  std::uint64_t pump = 0;           // the number of the step that runs; 0: none
   bool accepted_meanwhile = false;  // a message came while a pump was reading
   std::multimap<SteadyPoint, LiveSessions::Session*>::iterator
       deadline;  // if in_flight is not empty
 
-  bool idle() const { return in_flight.empty() && settled.empty() && !behind && !pumping; }
+  bool idle() const { return in_flight.empty() && settled.empty() && pump == 0; }
 };
 
 // One allocation per session, texts included: a million of them is an ordinary number.
 struct LiveSessions::Session {
-  Session* previous = nullptr;  // of the same holder, or of the orphans (oldest first)
-  Session* next = nullptr;
+  struct Links {
+    Session* previous = nullptr;
+    Session* next = nullptr;
+  };
+  Links siblings;      // of the same holder, or the orphans (oldest first)
+  Links behind_links;  // those of the siblings that are behind
   SocketId holder;
   Epoch epoch;
   Position cursor;
@@ -47,6 +49,9 @@ struct LiveSessions::Session {
   std::uint8_t tenant_bytes = 0;
   std::uint8_t connection_bytes = 0;
   std::uint8_t session_bytes = 0;
+  bool behind = false;      // messages wait for a pump
+  bool blocked = false;     // behind, and the last delivery was refused
+  bool unverified = false;  // a newer session elsewhere may have gone unheard
 
   // Tenant, connection id and session id stand behind the object, in the same allocation.
   const char* text() const { return reinterpret_cast<const char*>(this + 1); }
@@ -57,6 +62,8 @@ struct LiveSessions::Session {
   }
   Connection connection() const { return {TenantId(tenant()), ConnectionId(connection_id())}; }
   bool orphaned() const { return holder == SocketId{}; }
+  bool pumping() const { return traffic && traffic->pump != 0; }
+  std::size_t in_flight() const { return traffic ? traffic->in_flight.size() : 0; }
 };
 
 namespace {
@@ -87,24 +94,32 @@ struct SessionEqual {
   bool operator()(const Session* s, const Key& k) const { return same(s, k); }
 };
 
+template <Session::Links Session::* kLinks>
 struct List {
   Session* first = nullptr;
   Session* last = nullptr;
   std::size_t size = 0;
 
   void append(Session* s) {
-    s->previous = last;
-    s->next = nullptr;
-    (last ? last->next : first) = s;
+    s->*kLinks = {last, nullptr};
+    (last ? (last->*kLinks).next : first) = s;
     last = s;
     ++size;
   }
   void remove(Session* s) {
-    (s->previous ? s->previous->next : first) = s->next;
-    (s->next ? s->next->previous : last) = s->previous;
+    const Session::Links links = s->*kLinks;
+    (links.previous ? (links.previous->*kLinks).next : first) = links.next;
+    (links.next ? (links.next->*kLinks).previous : last) = links.previous;
     --size;
   }
+  void rotate() {
+    Session* s = first;
+    remove(s);
+    append(s);
+  }
 };
+using Siblings = List<&Session::siblings>;
+using Behind = List<&Session::behind_links>;
 
 Session* make_session(const Connection& c, const SessionId& id) {
   const std::size_t bytes = c.tenant.value.size() + c.id.value.size() + id.value.size();
@@ -130,9 +145,11 @@ void free_session(Session* s) {
 
 struct LiveSessions::Table {
   boost::unordered_flat_set<Session*, SessionHash, SessionEqual> sessions;
-  std::unordered_map<std::uint64_t, List> held;  // by holder
-  List orphans;                                  // the longest orphaned first
-  std::unordered_set<Session*> behind;
+  std::unordered_map<std::uint64_t, Siblings> held;  // by holder
+  Siblings orphans;                                  // the longest orphaned first
+  std::map<std::uint64_t, Behind> behind;            // by holder; 0: orphans
+  std::uint64_t swept = 0;                           // the holder at which the last sweep ended
+  std::uint64_t last_pump = 0;
   std::multimap<SteadyPoint, Session*> deadlines;  // when to look at a session's in-flight messages
 
   ~Table() {
@@ -147,6 +164,10 @@ struct LiveSessions::Table {
     Session* s = find(c);
     return s && s->epoch == epoch ? s : nullptr;
   }
+  Session* find(const Connection& c, const PumpStep& step) const {
+    Session* s = find(c, step.epoch);
+    return s && s->traffic && s->traffic->pump == step.number ? s : nullptr;
+  }
 
   Traffic& traffic(Session* s) {
     if (!s->traffic) s->traffic = std::make_unique<Traffic>();
@@ -157,15 +178,20 @@ struct LiveSessions::Table {
   }
 
   void set_behind(Session* s, bool value) {
-    if (!value && !s->traffic) return;
-    Traffic& t = traffic(s);
-    if (t.behind == value) return;
-    t.behind = value;
+    if (!value) s->blocked = false;
+    if (s->behind == value) return;
+    s->behind = value;
     if (value) {
-      behind.insert(s);
+      list_behind(s);
     } else {
-      behind.erase(s);
+      unlist_behind(s);
     }
+  }
+  void list_behind(Session* s) { behind[s->holder.value].append(s); }
+  void unlist_behind(Session* s) {
+    const auto it = behind.find(s->holder.value);
+    it->second.remove(s);
+    if (it->second.size == 0) behind.erase(it);
   }
 
   void put_in_flight(Session* s, const MessageRef& message, InFlight entry) {
@@ -191,6 +217,7 @@ struct LiveSessions::Table {
   }
 
   void unlist(Session* s) {
+    if (s->behind) unlist_behind(s);
     if (s->orphaned()) {
       orphans.remove(s);
       return;
@@ -201,26 +228,30 @@ struct LiveSessions::Table {
   }
   void list_under(Session* s, SocketId holder) {
     s->holder = holder;
+    s->blocked = false;
     (s->orphaned() ? orphans : held[holder.value]).append(s);
+    if (s->behind) list_behind(s);
   }
 
-  // The socket is gone: what was delivered through it and not acknowledged has to flow again.
+  // What was delivered and not acknowledged has to flow again, to another socket. A pump that reads
+  // for the old one is void: its messages would overtake these.
   void rewind(Session* s) {
     if (!s->traffic) return;
     Traffic& t = *s->traffic;
-    for (const auto& [position, entry] : t.in_flight) {
-      if (entry.taken) continue;
-      s->cursor = std::min(s->cursor, Position{position.value - 1});
-      break;
-    }
-    if (std::any_of(t.in_flight.begin(), t.in_flight.end(),
-                    [](const auto& e) { return !e.second.taken; }) ||
-        t.pumping) {
+    const auto first = std::find_if(t.in_flight.begin(), t.in_flight.end(),
+                                    [](const auto& entry) { return !entry.second.taken; });
+    if (first != t.in_flight.end()) {
+      s->cursor = std::min(s->cursor, Position{first->first.value - 1});
       set_behind(s, true);
     }
-    t.pumping = false;
+    stop_pump(s);
     land_all(s);
     tidy(s);
+  }
+  void stop_pump(Session* s) {
+    if (!s->pumping()) return;
+    s->traffic->pump = 0;
+    set_behind(s, true);
   }
 
   void erase(Session* s) {
@@ -254,10 +285,8 @@ LiveSessions::Opened LiveSessions::open(const Connection& connection, const Sess
     if (opened.resumed) {
       if (old->holder == holder) {
         old->epoch = epoch;
-        if (old->traffic && old->traffic->pumping) {
-          old->traffic->pumping = false;
-          table_->set_behind(old, true);
-        }
+        old->unverified = false;
+        table_->stop_pump(old);
         return opened;
       }
       table_->rewind(old);
@@ -285,6 +314,7 @@ void LiveSessions::restore(const Connection& connection, const SessionId& sessio
   table_->sessions.insert(s);
   table_->list_under(s, SocketId{});
   table_->set_behind(s, true);
+  s->blocked = true;  // until a socket subscribes
 }
 
 std::optional<Epoch> LiveSessions::close(const Connection& connection, SocketId caller,
@@ -310,14 +340,13 @@ std::size_t LiveSessions::orphan(SocketId holder, SteadyPoint now) {
   const auto it = table_->held.find(holder.value);
   if (it == table_->held.end()) return 0;
   const std::size_t count = it->second.size;
-  for (Session* s = it->second.first; s;) {
-    Session* next = s->next;
+  for (std::size_t left = count; left > 0; --left) {
+    Session* s = it->second.first;  // the last one takes the list with it
     table_->rewind(s);
+    table_->unlist(s);
     s->orphaned_at = now;
     table_->list_under(s, SocketId{});
-    s = next;
   }
-  table_->held.erase(holder.value);
   return count;
 }
 
@@ -339,10 +368,9 @@ std::optional<LiveSessions::View> LiveSessions::find(const Connection& connectio
   view.holder = s->holder;
   view.epoch = s->epoch;
   view.cursor = s->cursor;
-  if (s->traffic) {
-    view.in_flight = s->traffic->in_flight.size();
-    view.behind = s->traffic->behind;
-  }
+  view.in_flight = s->in_flight();
+  view.behind = s->behind;
+  view.blocked = s->blocked;
   return view;
 }
 
@@ -370,6 +398,10 @@ std::unique_ptr<PushToken> copy_of(const std::optional<PushToken>& token) {
   return token ? std::make_unique<PushToken>(*token) : nullptr;
 }
 
+bool may_pump(const Session& s, const LiveSessions::Limits& limits) {
+  return s.behind && !s.pumping() && s.in_flight() < limits.max_in_flight;
+}
+
 }  // namespace
 
 Offer LiveSessions::offer(const Connection& connection, const MessageRef& message,
@@ -386,13 +418,11 @@ Offer LiveSessions::offer(const Connection& connection, const MessageRef& messag
       table_->tidy(s);
     }
     if (known) return Offer::done;
-    if (t->pumping) t->accepted_meanwhile = true;
+    t->accepted_meanwhile = true;
   }
-  const bool full = s->traffic && (s->traffic->behind || s->traffic->pumping ||
-                                   s->traffic->in_flight.size() >= limits_.max_in_flight);
-  if (full || previous > s->cursor) {
+  if (s->behind || s->in_flight() >= limits_.max_in_flight || previous > s->cursor) {
     table_->set_behind(s, true);
-    return Offer::wait;
+    return s->blocked ? Offer::blocked : Offer::wait;
   }
   table_->advance(s, message.position);
   table_->put_in_flight(
@@ -406,22 +436,25 @@ void LiveSessions::postpone(const Connection& connection, Epoch epoch, const Mes
   table_->land(s, message.position);
   s->cursor = std::min(s->cursor, Position{message.position.value - 1});
   table_->set_behind(s, true);
+  s->blocked = true;
+  table_->tidy(s);
 }
 
 std::optional<LiveSessions::PumpStep> LiveSessions::begin_pump(const Connection& connection) {
   Session* s = table_->find(connection);
-  if (!s || !s->traffic || !s->traffic->behind || s->traffic->pumping) return std::nullopt;
-  Traffic& t = *s->traffic;
-  if (t.in_flight.size() >= limits_.max_in_flight) return std::nullopt;
-  t.pumping = true;
+  if (!s || !may_pump(*s, limits_)) return std::nullopt;
+  Traffic& t = table_->traffic(s);
+  t.pump = ++table_->last_pump;
   t.accepted_meanwhile = false;
-  return PumpStep{s->epoch, s->holder, s->cursor, limits_.max_in_flight - t.in_flight.size()};
+  const std::size_t room = limits_.max_in_flight - t.in_flight.size();
+  return PumpStep{t.pump, s->epoch, s->holder, s->cursor, room, s->unverified};
 }
 
-bool LiveSessions::pump_offer(const Connection& connection, Epoch epoch, const MessageRef& message,
-                              const std::optional<PushToken>& push_token, SteadyPoint now) {
-  Session* s = table_->find(connection, epoch);
-  if (!s || !s->traffic || !s->traffic->pumping || message.position <= s->cursor) return false;
+bool LiveSessions::pump_offer(const Connection& connection, const PumpStep& step,
+                              const MessageRef& message, const std::optional<PushToken>& push_token,
+                              SteadyPoint now) {
+  Session* s = table_->find(connection, step);
+  if (!s || message.position <= s->cursor) return false;
   Traffic& t = *s->traffic;
   const bool known = t.settled.contains(message.position) || t.in_flight.contains(message.position);
   table_->advance(s, message.position);
@@ -431,64 +464,84 @@ bool LiveSessions::pump_offer(const Connection& connection, Epoch epoch, const M
   return true;
 }
 
-bool LiveSessions::end_pump(const Connection& connection, Epoch epoch, PumpEnd end) {
-  Session* s = table_->find(connection, epoch);
-  if (!s || !s->traffic || !s->traffic->pumping) return false;
-  Traffic& t = *s->traffic;
-  t.pumping = false;
-  if (end == PumpEnd::drained && !t.accepted_meanwhile) {
-    table_->set_behind(s, false);
-    table_->tidy(s);
-    return false;
-  }
-  return end != PumpEnd::blocked && t.in_flight.size() < limits_.max_in_flight;
+bool LiveSessions::end_pump(const Connection& connection, const PumpStep& step, PumpEnd end) {
+  Session* s = table_->find(connection, step);
+  if (!s) return false;
+  const bool drained = end == PumpEnd::drained && !s->traffic->accepted_meanwhile;
+  s->traffic->pump = 0;
+  s->blocked = end == PumpEnd::blocked;
+  if (!s->blocked) s->unverified = false;
+  if (drained) table_->set_behind(s, false);
+  table_->tidy(s);
+  return !drained && !s->blocked && s->in_flight() < limits_.max_in_flight;
 }
 
 void LiveSessions::fall_behind(const Connection& connection, Epoch epoch) {
   Session* s = table_->find(connection, epoch);
   if (!s) return;
   table_->set_behind(s, true);
-  s->traffic->accepted_meanwhile = true;
+  if (s->traffic) s->traffic->accepted_meanwhile = true;
 }
 
 void LiveSessions::all_fall_behind() {
   for (Session* s : table_->sessions) {
+    table_->stop_pump(s);  // it may have read, or verified, before the gap
     table_->set_behind(s, true);
-    s->traffic->accepted_meanwhile = true;
+    s->unverified = true;
   }
 }
 
 namespace {
 
-template <class Matches>
-std::vector<Connection> behind_where(const std::unordered_set<Session*>& behind, std::size_t most,
-                                     const LiveSessions::Limits& limits, Matches matches) {
-  std::vector<Connection> found;
-  for (const Session* s : behind) {
-    if (found.size() >= most) break;
-    const Traffic& t = *s->traffic;
-    if (!matches(*s) || t.pumping || t.in_flight.size() >= limits.max_in_flight) continue;
-    found.push_back(s->connection());
+// Looks at the first `most` sessions of the list and puts them behind the others.
+void collect(Behind& list, std::size_t most, bool blocked_too, const LiveSessions::Limits& limits,
+             std::vector<Connection>& found) {
+  for (std::size_t left = std::min(list.size, most); left > 0; --left) {
+    const Session& s = *list.first;
+    list.rotate();
+    if (may_pump(s, limits) && (blocked_too || !s.blocked)) found.push_back(s.connection());
   }
-  return found;
 }
 
 }  // namespace
 
-std::vector<Connection> LiveSessions::behind(SocketId holder, std::size_t most) const {
-  return behind_where(table_->behind, most, limits_,
-                      [&](const Session& s) { return s.holder == holder; });
+std::vector<Connection> LiveSessions::sweep(std::size_t most, Blocked blocked) {
+  std::vector<Connection> found;
+  auto& behind = table_->behind;
+  auto it = behind.upper_bound(table_->swept);
+  for (std::size_t holders = behind.size(); holders > 0 && most > 0; --holders, ++it) {
+    if (it == behind.end()) it = behind.begin();
+    const std::size_t looked_at = std::min(it->second.size, most);
+    collect(it->second, looked_at, blocked == Blocked::retry, limits_, found);
+    table_->swept = it->first;
+    most -= looked_at;
+  }
+  return found;
 }
 
-std::vector<Connection> LiveSessions::held_behind(std::size_t most) const {
-  return behind_where(table_->behind, most, limits_,
-                      [](const Session& s) { return !s.orphaned(); });
+std::vector<Connection> LiveSessions::behind(SocketId holder, std::size_t most) {
+  std::vector<Connection> found;
+  const auto it = table_->behind.find(holder.value);
+  if (it != table_->behind.end()) collect(it->second, most, true, limits_, found);
+  return found;
 }
 
-std::vector<Connection> LiveSessions::orphans_behind(const TenantId& tenant,
-                                                     std::size_t most) const {
-  return behind_where(table_->behind, most, limits_,
-                      [&](const Session& s) { return s.orphaned() && s.tenant() == tenant.value; });
+std::vector<Connection> LiveSessions::welcome(const TenantId& tenant, std::size_t most) {
+  std::vector<Session*> heard;  // by others, who did not acknowledge yet
+  for (const auto& [deadline, s] : table_->deadlines) {
+    if (s->orphaned() && s->tenant() == tenant.value) heard.push_back(s);
+  }
+  for (Session* s : heard) table_->rewind(s);
+
+  std::vector<Connection> found;
+  const auto it = table_->behind.find(0);
+  if (it == table_->behind.end()) return found;
+  for (Session* s = it->second.first; s; s = s->behind_links.next) {
+    if (s->tenant() != tenant.value) continue;
+    s->blocked = false;
+    if (found.size() < most && may_pump(*s, limits_)) found.push_back(s->connection());
+  }
+  return found;
 }
 
 // --- acknowledging ----------------------------------------------------------------------------
@@ -519,13 +572,14 @@ bool LiveSessions::settle(const Connection& connection, const std::vector<Positi
     if (position <= s->cursor) continue;
     auto& settled = table_->traffic(s).settled;
     settled.insert(position);
-    if (settled.size() > limits_.max_taken) settled.erase(settled.begin());
+    if (settled.size() <= limits_.max_taken) continue;
+    // Too many to remember: whatever a pump has read is void, and the store is asked anew.
+    settled.clear();
+    table_->stop_pump(s);
+    table_->set_behind(s, true);
   }
-  if (!s->traffic) return false;
-  const bool pump = s->traffic->behind && !s->traffic->pumping &&
-                    s->traffic->in_flight.size() < limits_.max_in_flight;
   table_->tidy(s);
-  return pump;
+  return may_pump(*s, limits_) && !s->blocked;
 }
 
 // --- time -------------------------------------------------------------------------------------

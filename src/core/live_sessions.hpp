@@ -28,6 +28,7 @@ enum class Offer {
   deliver,     // send it now; it is in flight from here on
   done,        // it was delivered, taken or removed already
   wait,        // earlier messages come first, or the session is full: pump the queue
+  blocked,     // pending: when last tried, the socket took nothing or no other socket was there
 };
 
 class LiveSessions {
@@ -89,7 +90,8 @@ class LiveSessions {
     Epoch epoch;
     Position cursor;  // everything up to here was delivered, or pending when the session opened
     std::size_t in_flight = 0;
-    bool behind = false;  // messages wait for a pump
+    bool behind = false;   // messages wait for a pump
+    bool blocked = false;  // behind, and the last delivery was refused
   };
   std::optional<View> find(const Connection& connection) const;
   bool contains(const Connection& connection) const;
@@ -107,21 +109,22 @@ class LiveSessions {
               const std::optional<PushToken>& push_token, SteadyPoint now);
 
   // The socket could not take a message that offer() or pump_offer() allowed: it is pending again
-  // and the session is behind.
+  // and the session is behind and blocked.
   void postpone(const Connection& connection, Epoch epoch, const MessageRef& message);
 
   // What a pump has to read next: pending messages after `cursor`, at most `room` of them. Nothing
   // if there is no session, it is full, or another pump runs.
   struct PumpStep {
+    std::uint64_t number = 0;  // a step is void once the session was rewound or replaced
     Epoch epoch;
     SocketId holder;
     Position cursor;
     std::size_t room = 0;
+    bool unverified = false;  // ask first whether the session is still the newest
   };
   std::optional<PumpStep> begin_pump(const Connection& connection);
-  // Offers a message read by the pump of `epoch`; false: skip it (taken, removed), or the session
-  // changed (then ends the pump).
-  bool pump_offer(const Connection& connection, Epoch epoch, const MessageRef& message,
+  // Offers a message that the step read; false: skip it (taken, removed), or the step is void.
+  bool pump_offer(const Connection& connection, const PumpStep& step, const MessageRef& message,
                   const std::optional<PushToken>& push_token, SteadyPoint now);
   enum class PumpEnd {
     drained,  // the store had nothing more
@@ -129,17 +132,24 @@ class LiveSessions {
     blocked,  // the socket or the store refuses at present
   };
   // Ends one step. True: go on with another one, because there is more and room for it.
-  bool end_pump(const Connection& connection, Epoch epoch, PumpEnd end);
+  bool end_pump(const Connection& connection, const PumpStep& step, PumpEnd end);
 
   // The session has to look into its queue: messages may have come that nobody offered.
   void fall_behind(const Connection& connection, Epoch epoch);
+  // The same for all; in addition, none is sure any more to be the newest of its connection.
   void all_fall_behind();
 
-  // Sessions that are behind and have room, at most `most`: of one holder, of any holder, or the
-  // orphaned ones of a tenant.
-  std::vector<Connection> behind(SocketId holder, std::size_t most) const;
-  std::vector<Connection> held_behind(std::size_t most) const;
-  std::vector<Connection> orphans_behind(const TenantId& tenant, std::size_t most) const;
+  // What to pump now: sessions that are behind, not pumped and have room. Each call looks at `most`
+  // sessions and goes on where the last one ended, holder by holder, so that none waits for ever.
+  enum class Blocked { skip, retry };
+  std::vector<Connection> sweep(std::size_t most, Blocked blocked);
+  // The same among the sessions of one holder, blocked ones included.
+  std::vector<Connection> behind(SocketId holder, std::size_t most);
+
+  // A socket of `tenant` is there to hear orphans: none is blocked any more, and what was delivered
+  // to others and not acknowledged flows again, because the newcomer may be the one with the phone.
+  // Yields the first `most` orphans to pump; sweep() finds the others.
+  std::vector<Connection> welcome(const TenantId& tenant, std::size_t most);
 
   // --- acknowledging ------------------------------------------------------------------------
 
@@ -169,7 +179,7 @@ class LiveSessions {
     std::vector<Ended> ended;      // orphans whose grace ran out: gone
     bool more = false;             // the bound was hit: call again
   };
-  // Applies deadlines that passed, at most `most` of each kind.
+  // Applies deadlines that passed, about `most` of each kind (a session's messages go together).
   Expired expire(SteadyPoint now, std::size_t most);
 
   struct Session;  // known only to live_sessions.cpp

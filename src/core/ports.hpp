@@ -126,7 +126,9 @@ class LiveDirectoryListener {
                             Position previous) = 0;
   // A newer session of the connection was opened on another gateway.
   virtual void on_superseded(Connection connection, Epoch newer) = 0;
-  // Announcements may have been lost: every session here has to look into its queue.
+  // Announcements or newer sessions may have gone unheard, or a gateway died that may have stored a
+  // message without announcing it: every session here has to look into its queue, and whether it
+  // is still the newest.
   virtual void on_gap() = 0;
 };
 

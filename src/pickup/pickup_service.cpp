@@ -9,11 +9,13 @@ namespace mpr {
 
 namespace {
 
-constexpr std::size_t kPumpMessages = 64;                // read and sent in one step of a pump
-constexpr std::uint64_t kPumpBytes = 1ULL << 20;         // payload bytes of the same
-constexpr std::size_t kExpirePerTick = 1024;             // per shard: bounds the time of one tick
-constexpr std::size_t kSweepPerShard = 64;               // pumps started per shard and sweep
-constexpr std::chrono::seconds kSweepInterval{1};        // lost wake-ups are late by this at worst
+constexpr std::size_t kPumpMessages = 64;         // read and sent in one step of a pump
+constexpr std::uint64_t kPumpBytes = 1ULL << 20;  // payload bytes of the same
+constexpr std::size_t kExpirePerTick = 64;        // per shard: with kShards, bounds one tick's time
+constexpr std::size_t kSweepPerShard = 64;        // sessions looked at in one sweep
+constexpr std::size_t kMaxBackground = 20'000;    // tasks; over it ticks start no more
+constexpr std::size_t kMaxUnended = 100'000;      // session ends to be tried again
+constexpr std::chrono::seconds kRetryInterval{1};        // of what was blocked or refused
 constexpr std::chrono::seconds kBackgroundDeadline{10};  // nobody waits for background work
 
 void report_bug(std::exception_ptr exception) {
@@ -21,6 +23,8 @@ void report_bug(std::exception_ptr exception) {
     std::rethrow_exception(exception);
   } catch (const std::exception& e) {
     log::error("background task ended with an exception", {{"what", e.what()}});
+  } catch (...) {
+    log::error("background task ended with an unknown exception");
   }
 }
 
@@ -99,18 +103,33 @@ Task<Result<AddReceipt>> PickupService::store_and_route(NewMessage message, Dead
   Result<AddOutcome> added = co_await ports_.store.add(std::move(message), deadline);
   if (!added) co_return std::unexpected(added.error());
   AddReceipt receipt{added->id, added->received_at};
-  if (added->duplicate) {
-    ports_.metrics.messages_deduplicated.add();
-    co_return receipt;
-  }
-  ports_.metrics.messages_added.add();
   stored.id = std::move(added->id);
   stored.position = added->position;
   stored.received_at = added->received_at;
-  if (!offer_here(connection, stored, added->previous)) {
-    co_await route(std::move(connection), std::move(stored), added->previous, deadline);
+  Position previous = added->previous;
+  if (added->duplicate) {
+    ports_.metrics.messages_deduplicated.add();
+    // The first add may have died before it told anyone. With the message as its own predecessor, a
+    // session that has not had it reads the store, where the first payload is.
+    previous = added->position;
+    if (!co_await is_pending(connection, added->position, deadline)) co_return receipt;
+  } else {
+    ports_.metrics.messages_added.add();
+  }
+  if (!offer_here(connection, stored, previous)) {
+    co_await route(std::move(connection), std::move(stored), previous, deadline);
   }
   co_return receipt;
+}
+
+Task<bool> PickupService::is_pending(Connection connection, Position position, Deadline deadline) {
+  TakeQuery query;
+  query.queue.connection = std::move(connection);
+  query.limit = 1;
+  query.after = Position{position.value - 1};
+  const auto found = co_await ports_.store.take(std::move(query), deadline);
+  // In doubt the answer is yes: a wake-up too many does no harm.
+  co_return !found || (!found->empty() && found->front().position == position);
 }
 
 Task<Result<std::vector<AddReceipt>>> PickupService::add_messages(Caller caller,
@@ -154,24 +173,30 @@ Task<Result<std::vector<AddReceipt>>> PickupService::add_messages(Caller caller,
 bool PickupService::offer_here(const Connection& connection, const StoredMessage& message,
                                Position previous) {
   Shard& shard = shard_of(connection);
-  bool unreachable = false;
+  Offer offer;
+  bool orphaned = false;
   {
     std::lock_guard lock(shard.mutex);
-    const Offer offer = shard.sessions.offer(connection, {message.id, message.position}, previous,
-                                             message.push_token, ports_.clock.steady_now());
+    offer = shard.sessions.offer(connection, {message.id, message.position}, previous,
+                                 message.push_token, ports_.clock.steady_now());
     if (offer == Offer::no_session) return false;
     if (offer == Offer::done) return true;
+    const auto view = shard.sessions.find(connection);
+    orphaned = view->holder == SocketId{};
     if (offer == Offer::deliver) {
-      const auto view = shard.sessions.find(connection);
       if (send(shard.sessions, connection, view->holder, view->epoch, message)) return true;
-      unreachable = view->holder == SocketId{};
+      offer = Offer::blocked;
     }
   }
-  if (unreachable) {
-    // An orphan, and no subscriber to try: the phone's mediator may never come back.
-    consider_push(connection, message.id, message.push_token, PushReason::message_added);
-  } else {
-    start_pump(connection);
+  std::optional<PushRequest> if_unreachable;
+  if (orphaned && message.push_token) {
+    // The phone's mediator may never come back.
+    if_unreachable = {connection, message.id, *message.push_token, PushReason::message_added};
+  }
+  if (offer == Offer::wait) {
+    start_pump(connection, std::move(if_unreachable));
+  } else if (if_unreachable) {
+    push(std::move(*if_unreachable));
   }
   return true;
 }
@@ -212,9 +237,12 @@ Task<void> PickupService::route(Connection connection, StoredMessage message, Po
 
 void PickupService::consider_push(Connection connection, MessageId id,
                                   std::optional<PushToken> token, PushReason reason) {
-  if (!token) return;
+  if (token) push({std::move(connection), std::move(id), std::move(*token), reason});
+}
+
+void PickupService::push(PushRequest request) {
   ports_.metrics.pushes_due.add();
-  ports_.push.enqueue({std::move(connection), std::move(id), std::move(*token), reason});
+  ports_.push.enqueue(std::move(request));
 }
 
 // --- taking and acknowledging -----------------------------------------------------------------
@@ -347,6 +375,9 @@ Task<Result<void>> PickupService::open_session(Caller caller, OpenSessionRequest
   // The socket may have closed while the directory was asked: then nobody else ends this session.
   if (!ports_.sink.is_open(caller.socket)) socket_closed(caller.socket);
 
+  // A newer session may have been opened elsewhere before this one stood: its notice met nobody.
+  if (!co_await verify(connection, *epoch, deadline)) co_return Result<void>();
+
   // A message accepted after `tail` was read and before the session stood was offered to nobody.
   const auto later = co_await ports_.store.tail(connection, deadline);
   if (!later || *later > *tail) {
@@ -384,18 +415,54 @@ Task<Result<bool>> PickupService::has_session(Caller caller, ConnectionId connec
   co_return place->has_value() && (*place)->gateway != ports_.directory.self();
 }
 
-// Tells the directory, and wakes the phone if messages wait for it.
+// In doubt, when the directory does not answer, the session stays.
+Task<bool> PickupService::verify(Connection connection, Epoch epoch, Deadline deadline) {
+  const auto place = co_await ports_.directory.find(connection, deadline);
+  if (!place) log::warn("could not look up a live session", {{"reason", place.error().context}});
+  if (!place || !*place || (*place)->gateway == ports_.directory.self()) co_return true;
+  if ((*place)->epoch < epoch) co_return true;
+  on_superseded(std::move(connection), (*place)->epoch);
+  co_return false;
+}
+
+// Tells the directory, and wakes the phone if messages wait for it. What fails is tried again.
 Task<void> PickupService::end_session(Connection connection, Epoch epoch, Deadline deadline) {
   const auto closed = co_await ports_.directory.close(connection, epoch, deadline);
-  if (!closed) {
-    log::warn("could not close a live session in the directory",
-              {{"reason", closed.error().context}});
+  if (!closed) co_return try_end_later(std::move(connection), epoch, closed.error());
+  if (!*closed) {
+    const auto newer = co_await ports_.directory.find(connection, deadline);
+    if (newer && *newer) co_return;  // the phone is live by another session
   }
   const auto token = co_await ports_.store.newest_push_token(connection, deadline);
-  if (token && *token) {
-    consider_push(std::move(connection), MessageId(), *token, PushReason::session_ended);
-  } else if (!token) {
-    log::warn("could not look for a push token", {{"reason", token.error().context}});
+  if (!token) co_return try_end_later(std::move(connection), epoch, token.error());
+  consider_push(std::move(connection), MessageId(), *token, PushReason::session_ended);
+}
+
+void PickupService::try_end_later(Connection connection, Epoch epoch, const Error& reason) {
+  {
+    std::lock_guard lock(unended_mutex_);
+    if (unended_.size() < kMaxUnended) unended_.push_back({std::move(connection), epoch});
+    if (unended_.size() > 1) return;  // one line for each outage and retry, not for each session
+  }
+  log::warn("could not end a live session, will try again", {{"reason", reason.context}});
+}
+
+void PickupService::retry_ends() {
+  std::vector<LiveSessions::Ended> batch;
+  {
+    std::lock_guard lock(unended_mutex_);
+    const std::size_t size = std::min(unended_.size(), kExpirePerTick * kShards);
+    const auto first = unended_.end() - static_cast<std::ptrdiff_t>(size);
+    batch.assign(std::make_move_iterator(first), std::make_move_iterator(unended_.end()));
+    unended_.erase(first, unended_.end());
+  }
+  start_ends(std::move(batch));
+}
+
+void PickupService::start_ends(std::vector<LiveSessions::Ended> sessions) {
+  for (auto& session : sessions) {
+    background_.spawn(end_session(std::move(session.connection), session.epoch,
+                                  Deadline::after(kBackgroundDeadline)));
   }
 }
 
@@ -413,47 +480,45 @@ Task<Result<std::size_t>> PickupService::restore_sessions() {
 
 // --- pumping ----------------------------------------------------------------------------------
 
-void PickupService::start_pump(Connection connection) {
-  background_.spawn(pump(std::move(connection)));
+void PickupService::start_pump(Connection connection, std::optional<PushRequest> if_unreachable) {
+  background_.spawn(pump(std::move(connection), std::move(if_unreachable)));
 }
 
 void PickupService::start_pumps(std::vector<Connection> connections) {
   for (Connection& connection : connections) start_pump(std::move(connection));
 }
 
-Task<void> PickupService::pump(Connection connection) {
-  while (co_await pump_once(connection)) {
-  }
+Task<void> PickupService::pump(Connection connection, std::optional<PushRequest> if_unreachable) {
+  PumpOutcome outcome{true, false};
+  while (outcome.go_on) outcome = co_await pump_once(connection);
+  if (outcome.unreachable && if_unreachable) push(std::move(*if_unreachable));
 }
 
-Task<bool> PickupService::pump_once(Connection connection) {
+Task<PickupService::PumpOutcome> PickupService::pump_once(Connection connection) {
   Shard& shard = shard_of(connection);
   TakeQuery query;
   std::optional<LiveSessions::PumpStep> step;
   {
     std::lock_guard lock(shard.mutex);
     step = shard.sessions.begin_pump(connection);
-    if (!step) co_return false;
+    if (!step) co_return PumpOutcome();
     query.queue.exclude = shard.sessions.in_flight(connection);
+  }
+  const Deadline deadline = Deadline::after(kBackgroundDeadline);
+  if (step->unverified && !co_await verify(connection, step->epoch, deadline)) {
+    co_return PumpOutcome();
   }
   query.queue.connection = connection;
   query.limit = std::min(step->room, kPumpMessages);
   query.response_bytes = kPumpBytes;
   query.after = step->cursor;
-  const auto messages =
-      co_await ports_.store.take(std::move(query), Deadline::after(kBackgroundDeadline));
+  const auto messages = co_await ports_.store.take(std::move(query), deadline);
+  if (messages) co_return send_pumped(connection, *step, *messages);
 
-  if (!messages) {
-    log::warn("could not read a queue for live delivery", {{"reason", messages.error().context}});
-    std::lock_guard lock(shard.mutex);
-    co_return shard.sessions.end_pump(connection, step->epoch, LiveSessions::PumpEnd::blocked);
-  }
-  const PumpOutcome outcome = send_pumped(connection, *step, *messages);
-  if (outcome.unreachable) {
-    consider_push(std::move(connection), outcome.unreachable->id, outcome.unreachable->push_token,
-                  PushReason::message_added);
-  }
-  co_return outcome.go_on;
+  log::warn("could not read a queue for live delivery", {{"reason", messages.error().context}});
+  std::lock_guard lock(shard.mutex);
+  shard.sessions.end_pump(connection, *step, LiveSessions::PumpEnd::blocked);
+  co_return PumpOutcome();
 }
 
 PickupService::PumpOutcome PickupService::send_pumped(const Connection& connection,
@@ -465,16 +530,16 @@ PickupService::PumpOutcome PickupService::send_pumped(const Connection& connecti
   std::lock_guard lock(shard.mutex);
   const auto view = shard.sessions.find(connection);
   for (const StoredMessage& message : messages) {
-    if (!view || !shard.sessions.pump_offer(connection, step.epoch, {message.id, message.position},
-                                            message.push_token, ports_.clock.steady_now())) {
+    if (!shard.sessions.pump_offer(connection, step, {message.id, message.position},
+                                   message.push_token, ports_.clock.steady_now())) {
       continue;
     }
     if (send(shard.sessions, connection, view->holder, step.epoch, message)) continue;
-    if (view->holder == SocketId{}) outcome.unreachable = message;
+    outcome.unreachable = view->holder == SocketId{};
     end = LiveSessions::PumpEnd::blocked;
     break;
   }
-  outcome.go_on = shard.sessions.end_pump(connection, step.epoch, end);
+  outcome.go_on = shard.sessions.end_pump(connection, step, end);
   return outcome;
 }
 
@@ -504,7 +569,7 @@ void PickupService::socket_subscribed(SocketId, TenantId tenant) {
     std::vector<Connection> behind;
     {
       std::lock_guard lock(shard->mutex);
-      behind = shard->sessions.orphans_behind(tenant, shard->sessions.orphans());
+      behind = shard->sessions.welcome(tenant, kSweepPerShard);
     }
     start_pumps(std::move(behind));
   }
@@ -512,44 +577,60 @@ void PickupService::socket_subscribed(SocketId, TenantId tenant) {
 
 void PickupService::tick() {
   const SteadyPoint now = ports_.clock.steady_now();
-  const bool sweep = now >= next_sweep_ || sweep_at_once_.exchange(false);
-  if (sweep) next_sweep_ = now + kSweepInterval;
+  const bool retry = now >= next_retry_;
+  if (retry) next_retry_ = now + kRetryInterval;
   std::size_t sessions = 0;
   std::size_t orphans = 0;
   for (auto& shard : shards_) {
-    LiveSessions::Expired expired;
-    std::vector<Connection> behind;
-    {
-      std::lock_guard lock(shard->mutex);
-      expired = shard->sessions.expire(now, kExpirePerTick);
-      if (sweep) behind = shard->sessions.held_behind(kSweepPerShard);
-      sessions += shard->sessions.size();
-      orphans += shard->sessions.orphans();
-    }
-    ports_.metrics.acknowledgements_overdue.add(expired.overdue.size());
-    for (auto& overdue : expired.overdue) {
-      consider_push(std::move(overdue.connection), std::move(overdue.message.id),
-                    std::move(overdue.push_token), PushReason::acknowledgement_overdue);
-    }
-    ports_.metrics.live_sessions_expired.add(expired.ended.size());
-    for (auto& ended : expired.ended) {
-      background_.spawn(end_session(std::move(ended.connection), ended.epoch,
-                                    Deadline::after(kBackgroundDeadline)));
-    }
-    start_pumps(std::move(behind));
+    // With so much unfinished, the store or the directory hangs: more would not help.
+    if (background_.running() < kMaxBackground) tick(*shard, now, retry);
+    std::lock_guard lock(shard->mutex);
+    sessions += shard->sessions.size();
+    orphans += shard->sessions.orphans();
   }
+  if (retry) retry_ends();
   ports_.metrics.live_sessions.set(static_cast<std::int64_t>(sessions));
   ports_.metrics.live_sessions_orphaned.set(static_cast<std::int64_t>(orphans));
 }
 
-void PickupService::on_announced(Connection connection, Epoch epoch, StoredMessage message,
-                                 Position previous) {
+void PickupService::tick(Shard& shard, SteadyPoint now, bool retry) {
+  LiveSessions::Expired expired;
+  std::vector<Connection> behind;
   {
-    Shard& shard = shard_of(connection);
     std::lock_guard lock(shard.mutex);
-    const auto view = shard.sessions.find(connection);
-    if (!view || view->epoch != epoch) return;
+    expired = shard.sessions.expire(now, kExpirePerTick);
+    behind = shard.sessions.sweep(
+        kSweepPerShard, retry ? LiveSessions::Blocked::retry : LiveSessions::Blocked::skip);
   }
+  ports_.metrics.acknowledgements_overdue.add(expired.overdue.size());
+  ports_.metrics.live_sessions_expired.add(expired.ended.size());
+  const Connection* reminded = nullptr;
+  for (auto& overdue : expired.overdue) {  // those of one connection stand together
+    if (!overdue.push_token || (reminded && *reminded == overdue.connection)) continue;
+    reminded = &overdue.connection;
+    background_.spawn(remind(overdue.connection, std::move(overdue.message.id)));
+  }
+  start_ends(std::move(expired.ended));
+  start_pumps(std::move(behind));
+}
+
+// Wakes a phone that did not acknowledge in time, unless nothing waits for it any more: the
+// acknowledgement may have come through another gateway, or the message expired.
+Task<void> PickupService::remind(Connection connection, MessageId overdue) {
+  const auto token =
+      co_await ports_.store.newest_push_token(connection, Deadline::after(kBackgroundDeadline));
+  if (!token) {
+    log::warn("could not look for a push token", {{"reason", token.error().context}});
+    co_return;
+  }
+  consider_push(std::move(connection), std::move(overdue), *token,
+                PushReason::acknowledgement_overdue);
+}
+
+void PickupService::on_announced(Connection connection, Epoch, StoredMessage message,
+                                 Position previous) {
+  // Whatever the epoch: the session's cursor says whether it has had the message. And if there is
+  // no session, what ended it looks for messages that wait.
   offer_here(connection, message, previous);
 }
 
@@ -569,7 +650,6 @@ void PickupService::on_gap() {
     std::lock_guard lock(shard->mutex);
     shard->sessions.all_fall_behind();
   }
-  sweep_at_once_ = true;
 }
 
 }  // namespace mpr

@@ -7,7 +7,6 @@
 #pragma once
 
 #include <array>
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -83,7 +82,7 @@ class PickupService final : public LiveDirectoryListener {
   // the first socket is accepted.
   Task<Result<std::size_t>> restore_sessions();
 
-  // Whether background work (pumps, session ends) still runs.
+  // Whether background work (pumps, session ends, reminders) still runs.
   bool busy() const noexcept { return background_.running() > 0; }
 
   // --- what the directory reports; on an executor thread -------------------------------------
@@ -113,30 +112,44 @@ class PickupService final : public LiveDirectoryListener {
   // Sends one message that is marked in flight; false: it was postponed.
   bool send(LiveSessions& sessions, const Connection& connection, SocketId holder, Epoch epoch,
             const StoredMessage& message);
+  // Whether the message at this position is still in the store.
+  Task<bool> is_pending(Connection connection, Position position, Deadline deadline);
   void consider_push(Connection connection, MessageId id, std::optional<PushToken> token,
                      PushReason reason);
+  void push(PushRequest request);
   void settle(const Connection& connection, const std::vector<Position>& removed);
   void adopt(const Caller& caller, const Connection& connection);
 
-  void start_pump(Connection connection);
+  // If it turns out that the session is orphaned and nobody is there to hear it, `if_unreachable`
+  // is pushed.
+  void start_pump(Connection connection, std::optional<PushRequest> if_unreachable = std::nullopt);
   void start_pumps(std::vector<Connection> connections);
-  Task<void> pump(Connection connection);
-  // One read and its deliveries; true: go on.
-  Task<bool> pump_once(Connection connection);
+  Task<void> pump(Connection connection, std::optional<PushRequest> if_unreachable);
   struct PumpOutcome {
     bool go_on = false;
-    std::optional<StoredMessage> unreachable;  // an orphan's message that no subscriber took
+    bool unreachable = false;  // orphaned, and no subscriber took the message
   };
+  // One read and its deliveries.
+  Task<PumpOutcome> pump_once(Connection connection);
   PumpOutcome send_pumped(const Connection& connection, const LiveSessions::PumpStep& step,
                           const std::vector<StoredMessage>& messages);
+
+  // Whether the session is still the newest; if not, it is ended as superseded.
+  Task<bool> verify(Connection connection, Epoch epoch, Deadline deadline);
   Task<void> end_session(Connection connection, Epoch epoch, Deadline deadline);
+  void try_end_later(Connection connection, Epoch epoch, const Error& reason);
+  void retry_ends();
+  void start_ends(std::vector<LiveSessions::Ended> sessions);
+  void tick(Shard& shard, SteadyPoint now, bool retry);  // retry: what was blocked, too
+  Task<void> remind(Connection connection, MessageId overdue);
 
   const Ports ports_;
   const Options options_;
   std::array<std::unique_ptr<Shard>, kShards> shards_;
   TaskGroup background_;
-  SteadyPoint next_sweep_{};                // tick() only
-  std::atomic<bool> sweep_at_once_{false};  // announcements may have been lost
+  SteadyPoint next_retry_{};  // tick() only
+  std::mutex unended_mutex_;
+  std::vector<LiveSessions::Ended> unended_;  // guarded by unended_mutex_
 };
 
 }  // namespace mpr

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <malloc.h>
 
+#include <set>
 #include <string>
 
 namespace mpr {
@@ -94,8 +95,8 @@ TEST_F(LiveSessionsTest, ARemovalDuringAPumpHoldsForALateOfferToo) {
   const auto step = sessions.begin_pump(kPhone);
   ASSERT_TRUE(step);
   sessions.settle(kPhone, {{1}, {2}});
-  EXPECT_FALSE(sessions.pump_offer(kPhone, step->epoch, ref(1), std::nullopt, kStart));
-  EXPECT_FALSE(sessions.end_pump(kPhone, step->epoch, LiveSessions::PumpEnd::drained));
+  EXPECT_FALSE(sessions.pump_offer(kPhone, *step, ref(1), std::nullopt, kStart));
+  EXPECT_FALSE(sessions.end_pump(kPhone, *step, LiveSessions::PumpEnd::drained));
   EXPECT_EQ(offer(2, 0), Offer::done);
   EXPECT_EQ(offer(3, 2), Offer::deliver);
 }
@@ -106,13 +107,13 @@ TEST_F(LiveSessionsTest, APumpDeliversInOrderAndCatchesUp) {
   auto step = sessions.begin_pump(kPhone);
   ASSERT_TRUE(step);
   EXPECT_FALSE(sessions.begin_pump(kPhone)) << "one pump at a time";
-  EXPECT_TRUE(sessions.pump_offer(kPhone, step->epoch, ref(1), std::nullopt, kStart));
-  EXPECT_TRUE(sessions.pump_offer(kPhone, step->epoch, ref(2), std::nullopt, kStart));
+  EXPECT_TRUE(sessions.pump_offer(kPhone, *step, ref(1), std::nullopt, kStart));
+  EXPECT_TRUE(sessions.pump_offer(kPhone, *step, ref(2), std::nullopt, kStart));
   EXPECT_EQ(offer(1, 0), Offer::done);
-  EXPECT_TRUE(sessions.end_pump(kPhone, step->epoch, LiveSessions::PumpEnd::more));
+  EXPECT_TRUE(sessions.end_pump(kPhone, *step, LiveSessions::PumpEnd::more));
   step = sessions.begin_pump(kPhone);
   ASSERT_TRUE(step);
-  EXPECT_FALSE(sessions.end_pump(kPhone, step->epoch, LiveSessions::PumpEnd::drained));
+  EXPECT_FALSE(sessions.end_pump(kPhone, *step, LiveSessions::PumpEnd::drained));
   EXPECT_EQ(offer(3, 2), Offer::deliver) << "caught up: direct delivery again";
 }
 
@@ -121,7 +122,7 @@ TEST_F(LiveSessionsTest, AMessageAcceptedWhileThePumpReadsMakesItReadAgain) {
   ASSERT_EQ(offer(2, 1), Offer::wait);
   const auto step = sessions.begin_pump(kPhone);
   EXPECT_EQ(offer(3, 2), Offer::wait);
-  EXPECT_TRUE(sessions.end_pump(kPhone, step->epoch, LiveSessions::PumpEnd::drained));
+  EXPECT_TRUE(sessions.end_pump(kPhone, *step, LiveSessions::PumpEnd::drained));
 }
 
 TEST_F(LiveSessionsTest, APostponedMessageIsPendingAgainAndComesFirst) {
@@ -129,19 +130,74 @@ TEST_F(LiveSessionsTest, APostponedMessageIsPendingAgainAndComesFirst) {
   ASSERT_EQ(offer(1, 0), Offer::deliver);
   sessions.postpone(kPhone, {1}, ref(1));
   EXPECT_TRUE(sessions.in_flight(kPhone).empty());
-  EXPECT_EQ(offer(2, 1), Offer::wait);
+  EXPECT_EQ(offer(2, 1), Offer::blocked);
   const auto step = sessions.begin_pump(kPhone);
   ASSERT_TRUE(step);
   EXPECT_EQ(step->cursor, Position{0});
+}
+
+TEST_F(LiveSessionsTest, AStepThatReadForALostSocketIsVoid) {
+  open();
+  ASSERT_EQ(offer(1, 0), Offer::deliver);
+  ASSERT_EQ(offer(3, 2), Offer::wait);
+  const auto lost = sessions.begin_pump(kPhone);
+  sessions.orphan(kSocket, kStart);
+  const auto step = sessions.begin_pump(kPhone);
+  ASSERT_TRUE(step);
+  EXPECT_FALSE(sessions.pump_offer(kPhone, *lost, ref(2), std::nullopt, kStart));
+  EXPECT_FALSE(sessions.end_pump(kPhone, *lost, LiveSessions::PumpEnd::drained));
+  EXPECT_TRUE(sessions.pump_offer(kPhone, *step, ref(1), std::nullopt, kStart));
+}
+
+TEST_F(LiveSessionsTest, MoreRemovalsThanItRemembersMakeItReadAgain) {
+  open();
+  ASSERT_EQ(offer(100, 99), Offer::wait);
+  const auto step = sessions.begin_pump(kPhone);
+  std::vector<Position> removed;
+  for (std::uint64_t i = 1; i <= limits.max_taken + 5; ++i) removed.push_back({i});
+  EXPECT_TRUE(sessions.settle(kPhone, removed)) << "start anew";
+  EXPECT_FALSE(sessions.pump_offer(kPhone, *step, ref(1), std::nullopt, kStart));
+  EXPECT_FALSE(sessions.pump_offer(kPhone, *step, ref(15), std::nullopt, kStart));
+}
+
+TEST_F(LiveSessionsTest, ASweepComesRoundToEveryone) {
+  for (const SocketId socket : {kSocket, kOtherSocket}) {
+    for (int i = 0; i < 5; ++i) {
+      const Connection phone{TenantId(std::to_string(socket.value)),
+                             ConnectionId(std::to_string(i))};
+      sessions.open(phone, kSession, socket, {1}, {0});
+      ASSERT_EQ(sessions.offer(phone, ref(2), {1}, std::nullopt, kStart), Offer::wait);
+    }
+  }
+  std::set<Connection> seen;
+  for (int sweep = 0; sweep < 6; ++sweep) {
+    const auto found = sessions.sweep(2, LiveSessions::Blocked::skip);
+    EXPECT_LE(found.size(), 2u);
+    seen.insert(found.begin(), found.end());
+  }
+  EXPECT_EQ(seen.size(), 10u);
+}
+
+TEST_F(LiveSessionsTest, AfterAGapNoSessionIsSureToBeTheNewest) {
+  open();
+  sessions.all_fall_behind();
+  auto step = sessions.begin_pump(kPhone);
+  ASSERT_TRUE(step);
+  EXPECT_TRUE(step->unverified);
+  sessions.end_pump(kPhone, *step, LiveSessions::PumpEnd::more);
+  step = sessions.begin_pump(kPhone);
+  ASSERT_TRUE(step);
+  EXPECT_FALSE(step->unverified);
 }
 
 TEST_F(LiveSessionsTest, ABlockedPumpStopsAndLeavesTheSessionBehind) {
   open();
   ASSERT_EQ(offer(2, 1), Offer::wait);
   const auto step = sessions.begin_pump(kPhone);
-  EXPECT_FALSE(sessions.end_pump(kPhone, step->epoch, LiveSessions::PumpEnd::blocked));
+  EXPECT_FALSE(sessions.end_pump(kPhone, *step, LiveSessions::PumpEnd::blocked));
   EXPECT_EQ(sessions.behind(kSocket, 10), std::vector{kPhone});
-  EXPECT_EQ(sessions.held_behind(10), std::vector{kPhone});
+  EXPECT_TRUE(sessions.sweep(10, LiveSessions::Blocked::skip).empty());
+  EXPECT_EQ(sessions.sweep(10, LiveSessions::Blocked::retry), std::vector{kPhone});
   EXPECT_TRUE(sessions.behind(kOtherSocket, 10).empty());
 }
 
@@ -202,8 +258,8 @@ TEST_F(LiveSessionsTest, AVanishedSocketLeavesOrphansWhoseMessagesFlowAgain) {
   EXPECT_EQ(sessions.orphan(kSocket, kStart), 1u);
   EXPECT_EQ(sessions.orphans(), 1u);
   EXPECT_TRUE(sessions.in_flight(kPhone).empty());
-  EXPECT_EQ(sessions.orphans_behind(TenantId(), 10), std::vector{kPhone});
-  EXPECT_TRUE(sessions.orphans_behind(TenantId("other"), 10).empty());
+  EXPECT_EQ(sessions.welcome(TenantId(), 10), std::vector{kPhone});
+  EXPECT_TRUE(sessions.welcome(TenantId("other"), 10).empty());
   EXPECT_EQ(sessions.begin_pump(kPhone)->cursor, Position{0});
 }
 
@@ -237,7 +293,7 @@ TEST_F(LiveSessionsTest, AnOrphanEndsWithItsGrace) {
 TEST_F(LiveSessionsTest, ARestoredSessionIsAnOrphanThatLooksIntoItsQueue) {
   sessions.restore(kPhone, kSession, {3}, {4}, kStart);
   EXPECT_EQ(sessions.orphans(), 1u);
-  EXPECT_EQ(sessions.orphans_behind(TenantId(), 10), std::vector{kPhone});
+  EXPECT_EQ(sessions.welcome(TenantId(), 10), std::vector{kPhone});
   EXPECT_EQ(sessions.begin_pump(kPhone)->cursor, Position{4});
 }
 
@@ -320,8 +376,8 @@ TEST_F(LiveSessionsTest, APumpOfAnEarlierSessionHasNoEffectOnTheNext) {
   ASSERT_EQ(offer(2, 1), Offer::wait);
   const auto step = sessions.begin_pump(kPhone);
   sessions.open(kPhone, SessionId("session-2"), kOtherSocket, {2}, {2});
-  EXPECT_FALSE(sessions.pump_offer(kPhone, step->epoch, ref(1), std::nullopt, kStart));
-  EXPECT_FALSE(sessions.end_pump(kPhone, step->epoch, LiveSessions::PumpEnd::more));
+  EXPECT_FALSE(sessions.pump_offer(kPhone, *step, ref(1), std::nullopt, kStart));
+  EXPECT_FALSE(sessions.end_pump(kPhone, *step, LiveSessions::PumpEnd::more));
   EXPECT_EQ(offer(3, 2), Offer::deliver);
 }
 

@@ -8,10 +8,10 @@
 
 #include "base/run_loop.hpp"
 #include "pickup/pickup_service.hpp"
-#include "store/memory/memory_directory.hpp"
 #include "store/memory/memory_store.hpp"
 #include "tests/support/fake_clock.hpp"
 #include "tests/support/recording_sink.hpp"
+#include "tests/unit/pickup/intercepted_ports.hpp"
 
 namespace mpr::test {
 
@@ -53,12 +53,12 @@ struct Backend {
 
 struct GatewayBed {
   explicit GatewayBed(Backend& b, const char* name = "gateway-1",
-                      MessageStore* other_store = nullptr)
+                      MessageStore* other_store = nullptr, PickupService::Options options = {})
       : backend(b),
         directory(b.hub, GatewayId(name)),
         service({other_store ? *other_store : b.store, directory, push, b.clock, b.ids, sink,
                  b.metrics},
-                {}) {
+                options) {
     directory.listen(service);
   }
 
@@ -66,7 +66,7 @@ struct GatewayBed {
   RunLoop loop;
   RecordingSink sink;
   RecordingPush push;
-  MemoryDirectory directory;
+  InterceptedDirectory directory;
   PickupService service;
   const Deadline deadline = Deadline::never();
 
