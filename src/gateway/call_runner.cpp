@@ -46,7 +46,7 @@ CallRunner::~CallRunner() = default;
 
 void CallRunner::take_in(CallOrigin& origin, rpc::Request request, SteadyTime arrived,
                          std::shared_ptr<BatchAnswer> batch, std::size_t slot) {
-  auto* const call = new CallInHand;  // owned by the list below until end()
+  auto* const call = new CallInHand;  // its own until end()
   call->origin = &origin;
   call->request = std::move(request);
   call->arrived = arrived;

@@ -1,6 +1,5 @@
 #include "gateway/server.hpp"
 
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +14,6 @@
 #include "gateway/methods.hpp"
 #include "gateway/socket_thread.hpp"
 #include "net/listener.hpp"
-#include "net/websocket/handshake.hpp"
 #include "pickup/pickup_service.hpp"
 #include "rpc/wire.hpp"
 
@@ -31,6 +29,8 @@ constexpr milliseconds kBackgroundWork{1'000};  // how long join() waits for it
 constexpr milliseconds kBackgroundPoll{5};
 // A flood of connections has to leave the sockets of this thread their turn.
 constexpr int kAcceptsPerTurn = 64;
+// Connections over the limit that are being told so.
+constexpr std::size_t kRefusedAtOnce = 256;
 // SocketId has eight bits for the thread.
 constexpr unsigned kMaxIoThreads = 256;
 
@@ -60,7 +60,7 @@ class Server::State final : public IoThread::Source {
   void on_ready(IoThread::Ready) override;
 
  private:
-  void turn_away(int fd);
+  void hand_over(int fd);
   void stop_accepting();
   template <class Function>
   void on_each_thread(Function function);
@@ -102,27 +102,27 @@ void Server::State::on_ready(IoThread::Ready) {
   for (int i = 0; i < kAcceptsPerTurn; ++i) {
     const int fd = listener_->accept();
     if (fd < 0) return;
-    if (open_sockets_.count() >= options_.max_connections) {
-      turn_away(fd);
-      continue;
-    }
-    open_sockets_.add();
-    SocketThread& thread = *threads_[next_thread_++ % threads_.size()];
-    if (thread.io().is_current()) {
-      thread.adopt(fd);
-    } else {
-      thread.io().run([&thread, fd] { thread.adopt(fd); });
-    }
+    hand_over(fd);
   }
 }
 
-void Server::State::turn_away(int fd) {
-  metrics_.sockets_refused.add();
-  const std::string answer = websocket::refuse(503, "too many connections").response;
-  // A new socket's buffer takes this; if not, the close tells enough.
-  [[maybe_unused]] const auto sent = ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL);
-  ::shutdown(fd, SHUT_WR);
-  ::close(fd);
+// What is over the limit is still answered, by a session that ends within seconds; a flood is not.
+void Server::State::hand_over(int fd) {
+  const std::size_t open = open_sockets_.count();
+  if (open >= options_.max_connections + kRefusedAtOnce) {
+    metrics_.sockets_refused.add();
+    ::close(fd);
+    return;
+  }
+  open_sockets_.add();
+  const auto admission = open < options_.max_connections ? SocketThread::Admission::serve
+                                                         : SocketThread::Admission::refuse;
+  SocketThread& thread = *threads_[next_thread_++ % threads_.size()];
+  if (thread.io().is_current()) {
+    thread.adopt(fd, admission);
+  } else {
+    thread.io().run([&thread, fd, admission] { thread.adopt(fd, admission); });
+  }
 }
 
 // Runs the function on each io thread and waits until all have.

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <exception>
 #include <utility>
 
 #include "base/log.hpp"
@@ -65,6 +66,16 @@ Session::~Session() {
 // ----------------------------------------------------------------------------------------
 
 void Session::on_ready(IoThread::Ready ready) {
+  try {
+    work(ready);
+  } catch (const std::exception& e) {  // a bug, or no memory: of this socket alone
+    log::error("A socket is cut after an exception",
+               {{"socket", account_.id.value}, {"client", client_name_}, {"what", e.what()}});
+    cut();
+  }
+}
+
+void Session::work(IoThread::Ready ready) {
   if (ready.writable) {
     write_blocked_ = false;
     flush();

@@ -57,6 +57,8 @@ class Session final : public IoThread::Source, public CallOrigin {
   // Applies the timeouts.
   void check_time(SteadyTime now);
 
+  // Answers the handshake, which need not have come yet, with an HTTP error.
+  void refuse(int status, std::string reason);
   // Closes with 1012 as soon as the calls in hand are answered; further ones are not taken.
   void start_draining();
   // Closes with this code now, without waiting for calls.
@@ -81,10 +83,10 @@ class Session final : public IoThread::Source, public CallOrigin {
     std::size_t searched = 0;
   };
 
+  void work(IoThread::Ready ready);
   void read();
   void read_handshake(std::span<char> bytes);
   void shake_hands(std::string_view head);
-  void refuse(int status, std::string reason);
   void read_frames(std::span<char> bytes);
   void on_message(std::string_view text);
   void on_close(websocket::CloseCode code);

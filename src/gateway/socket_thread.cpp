@@ -1,8 +1,12 @@
 #include "gateway/socket_thread.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <exception>
 #include <utility>
 
+#include "base/log.hpp"
 #include "pickup/pickup_service.hpp"
 
 namespace mpr {
@@ -55,12 +59,24 @@ SocketThread::SocketThread(std::uint8_t index, const Server::Options& options, M
 
 SocketThread::~SocketThread() = default;
 
-void SocketThread::adopt(int fd) {
+void SocketThread::adopt(int fd, Admission admission) {
   SocketAccount& account = directory_.add(TenantId());
   const std::size_t slot = SocketDirectory::slot_of(account.id);
   if (slot >= sessions_.size()) sessions_.resize(slot + 1);
-  sessions_[slot] = std::make_unique<Session>(*this, fd, account);
-  if (draining_) sessions_[slot]->cut();
+  try {
+    sessions_[slot] = std::make_unique<Session>(*this, fd, account);
+  } catch (const std::exception& e) {  // the kernel watches no more descriptors
+    log::error("A connection could not be taken in", {{"what", e.what()}});
+    ::close(fd);
+    directory_.remove(account);
+    open_sockets_.remove();
+    return;
+  }
+  if (draining_) {
+    sessions_[slot]->cut();
+  } else if (admission == Admission::refuse) {
+    sessions_[slot]->refuse(503, "too many connections");
+  }
 }
 
 Session* SocketThread::find(SocketId id) const {

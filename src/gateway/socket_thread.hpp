@@ -51,8 +51,10 @@ class SocketThread {
   IoThread& io() noexcept { return io_; }
   SocketDirectory& directory() noexcept { return directory_; }
 
-  // Takes over a connected, non-blocking socket, which open_sockets counts already.
-  void adopt(int fd);
+  // Takes over a connected, non-blocking socket, which open_sockets counts already; to serve it, or
+  // to tell it that there are too many.
+  enum class Admission { serve, refuse };
+  void adopt(int fd, Admission admission);
 
   Delivery deliver(SocketId to, const SharedText& text);
 

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 #include <optional>
 #include <utility>
 #include <vector>
 
+#include "base/log.hpp"
 #include "net/http_head.hpp"
 #include "net/io_thread.hpp"
 #include "net/listener.hpp"
@@ -138,8 +140,14 @@ class HttpServer::State::Connection final : public IoThread::Source {
   void serve(const HttpRequestHead& request) {
     const bool keep_alive =
         request.minor_version >= 1 && !request.fields.has_token("Connection", "close");
-    answer(server_.handler_({.method = request.method, .target = request.target}), keep_alive,
-           request.method == "GET");
+    HttpResponse response;
+    try {
+      response = server_.handler_({.method = request.method, .target = request.target});
+    } catch (const std::exception& e) {
+      log::error("A page could not be made", {{"target", request.target}, {"what", e.what()}});
+      response = {.status = 500, .body = "this page could not be made\n"};
+    }
+    answer(response, keep_alive, request.method == "GET");
   }
 
   void answer_text(int status, std::string text) {

@@ -162,7 +162,7 @@ void IoThread::loop() {
     if (count > 0) dispatch(std::span(events).first(static_cast<std::size_t>(count)));
     drain_queues();
     run_periodic();
-    for (const auto& function : turn_end_) function();
+    for (std::size_t i = 0; i < turn_end_.size(); ++i) turn_end_[i]();
     last_turn_.store(now_.time_since_epoch().count(), std::memory_order_relaxed);
   }
 }

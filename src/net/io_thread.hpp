@@ -12,6 +12,7 @@
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <mutex>
@@ -105,8 +106,9 @@ class IoThread final : public Executor {
 
   // this thread only
   std::chrono::steady_clock::time_point now_;
-  std::vector<Periodic> periodic_;
-  std::vector<std::function<void()>> turn_end_;
+  // Deques, because a function that runs may add another.
+  std::deque<Periodic> periodic_;
+  std::deque<std::function<void()>> turn_end_;
   std::span<epoll_event> dispatching_;  // the rest of the present batch
   std::vector<std::coroutine_handle<>> running_handles_;
   std::vector<Work> running_work_;

@@ -87,6 +87,7 @@ void Listener::close() {
 }
 
 int Listener::accept() {
+  if (spare_ < 0) spare_ = spare_descriptor();
   for (;;) {
     const int socket = ::accept4(fd_, nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (socket >= 0) {

@@ -3,13 +3,16 @@
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
 #include <future>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "net/io_thread.hpp"
 #include "net/listener.hpp"
@@ -60,6 +63,7 @@ class HttpServerTest : public ::testing::Test {
       : server_(
             thread_,
             [](const HttpRequest& request) {
+              if (request.target == "/throw") throw std::runtime_error("a bug in a page");
               return HttpResponse{.body = request.method + " " + request.target + "\n"};
             },
             limits) {
@@ -117,6 +121,11 @@ TEST_F(HttpServerTest, RefusesEverythingElseWithTheStatusThatFits) {
   EXPECT_EQ(status("GET / HTTP/1.1\r\nX: " + std::string(20'000, 'x')), "431");
 }
 
+TEST_F(HttpServerTest, AnswersAPageThatThrowsWith500AndGoesOn) {
+  EXPECT_TRUE(ask("GET /throw HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 500 "));
+  EXPECT_TRUE(ask("GET / HTTP/1.0\r\n\r\n").starts_with("HTTP/1.1 200 "));
+}
+
 TEST_F(HttpServerTest, SaysWhichAddressItCannotHave) {
   HttpServer second(thread_, [](const HttpRequest&) { return HttpResponse{}; });
   std::promise<Result<std::uint16_t>> outcome;
@@ -153,6 +162,28 @@ TEST(Listener, TakesAddressesOfBothFamiliesAndNoNames) {
   ASSERT_FALSE(named.has_value());
   EXPECT_EQ(named.error().code, Errc::unavailable);
   EXPECT_TRUE(named.error().context.starts_with("cannot listen on gateway.example:0: "));
+}
+
+// With no descriptor left a waiting connection is closed at once: it would keep the loop spinning.
+TEST(Listener, ClosesConnectionsWhenDescriptorsHaveRunOut) {
+  Listener listener = Listener::open("127.0.0.1", 0).value();
+  Client client(listener.port());
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  rlimit few = before;
+  few.rlim_cur = 256;
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::vector<int> used;
+  for (int fd = ::dup(0); fd >= 0; fd = ::dup(0)) used.push_back(fd);
+  const int first = listener.accept();
+  for (const int fd : used) ::close(fd);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(first, -1);
+  EXPECT_EQ(client.receive_all(), "");
+  Client second(listener.port());
+  const int accepted = listener.accept();
+  EXPECT_GE(accepted, 0) << "it goes on";
+  ::close(accepted);
 }
 
 }  // namespace
