@@ -1,5 +1,6 @@
 // The use cases: everything a mediator can ask for, written against ports only. The service decides
-// what is live, what is in flight and when a push is due; the store decides what is kept.
+// what is live, what is in flight and when a push is due; the store decides what is kept. The calls
+// on queues are in pickup_service.cpp, live sessions in live_delivery.cpp.
 //
 // Thread-safe: any executor thread may call. Connections are spread over shards, each with a mutex
 // that is held for short, never across a wait. Store, directory, push sender, clock, id source and
