@@ -30,6 +30,8 @@ CommitWriter::CommitWriter(CommitGroup::Store& store, const KeyedHash& hash, Clo
       cleaner_(store, hash, metrics),
       committed_(store.next_position - 1) {
   count_pending();
+  // A disk that has no room does not stop the start: what is there can be read.
+  make_writable();
   thread_ = std::thread([this] { run(); });
 }
 
@@ -125,13 +127,14 @@ void CommitWriter::keep_up(TimePoint now) {
     count_pending();
   }
   const auto steady_now = std::chrono::steady_clock::now();
-  if (store_.log.has_reserve() || steady_now < next_reserve_try_) return;
-  if (const auto kept = store_.log.keep_reserve(); !kept) {
-    next_reserve_try_ = steady_now + kRetryAfter;
-    trouble(kept.error());
-  } else if (store_.log.writable()) {
-    no_trouble();
+  if (!store_.log.has_reserve() && steady_now >= next_reserve_try_) {
+    if (const auto kept = store_.log.keep_reserve(); !kept) {
+      next_reserve_try_ = steady_now + kRetryAfter;
+      trouble(kept.error());
+    }
   }
+  // Cleaning may have completed the reserve as well.
+  if (in_trouble_ && store_.log.writable() && store_.log.has_reserve()) no_trouble();
 }
 
 bool CommitWriter::make_writable() {
@@ -270,14 +273,16 @@ void CommitWriter::refuse_first(std::size_t count, const Error& error) {
 }
 
 void CommitWriter::trouble(const Error& error) {
+  if (!in_trouble_) log::error("the store cannot take messages", {{"reason", error.context}});
+  in_trouble_ = true;
   std::lock_guard lock(mutex_);
-  if (!trouble_) log::error("the store cannot take messages", {{"reason", error.context}});
   trouble_ = error;
 }
 
 void CommitWriter::no_trouble() {
+  if (!std::exchange(in_trouble_, false)) return;
+  log::info("the store takes messages again");
   std::lock_guard lock(mutex_);
-  if (trouble_) log::info("the store takes messages again");
   trouble_.reset();
 }
 

@@ -75,6 +75,7 @@ class CommitWriter {
   bool partly_staged_ = false;            // the last of staged_ is still the first of backlog_
   bool operation_wants_segment_ = false;  // the first of backlog_ does not fit
   bool cleaning_wants_segment_ = false;
+  bool in_trouble_ = false;
   std::chrono::steady_clock::time_point next_reserve_try_;
   std::chrono::steady_clock::time_point next_cleaning_;
   StoreTotals counted_;

@@ -89,13 +89,6 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(Options options, Cloc
   const std::size_t segments = recovered->segments.size();
   parts->log.adopt(std::move(recovered->segments), recovered->spare_names,
                    recovered->next_sequence);
-  if (auto started = parts->log.start_segment(recovered->next_position); !started) {
-    return std::unexpected(started.error());
-  }
-  // A reserve that cannot be had does not stop the start: what is there can be read and removed.
-  if (const auto kept = parts->log.keep_reserve(); !kept) {
-    log::warn("the disk has no room for the log's reserve", {{"reason", kept.error().context}});
-  }
   parts->writer =
       std::make_unique<CommitWriter>(parts->store, parts->directory->hash(), clock, metrics);
   const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(

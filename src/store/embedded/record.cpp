@@ -88,6 +88,13 @@ std::optional<RecordHeader> decode_header(std::string_view bytes, std::uint64_t 
   return header;
 }
 
+std::string closed_mark(std::uint32_t seed) {
+  std::string mark;
+  put_number(mark, crc32c(seed, "closed"));
+  put_number(mark, std::uint32_t{0});  // the length of no record
+  return mark;
+}
+
 bool verify(std::string_view record, std::uint32_t seed) {
   const auto claimed = ByteReader(record).number<std::uint32_t>();
   return crc32c(seed, record.substr(kLengthAt)) == claimed;

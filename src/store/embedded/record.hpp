@@ -29,6 +29,11 @@ struct RecordHeader {
 inline constexpr std::size_t kRecordHeaderBytes = 24;
 inline constexpr std::size_t kRecordAlignment = 8;
 
+// Stands behind the last record of a segment: zeros while more may follow. A store that was closed
+// leaves the other mark, which says that nothing was ever written behind it.
+inline constexpr std::size_t kEndMarkBytes = 8;
+std::string closed_mark(std::uint32_t seed);
+
 // Reads the header of a record at `offset` of a segment if it may be one: known type, lengths and
 // group that are possible there. Says nothing about the checksum.
 std::optional<RecordHeader> decode_header(std::string_view bytes, std::uint64_t offset);

@@ -38,8 +38,7 @@ class Recovery {
   Result<void> examine(const std::string& name, std::uint64_t sequence);
   std::vector<Link> chain();
   Result<void> read(const Link& link);
-  Result<std::uint64_t> read_records(SegmentScan& scan, Segment& segment, bool newest,
-                                     std::vector<Hole>& holes);
+  Result<std::uint64_t> read_records(SegmentScan& scan, Segment& segment, std::vector<Hole>& holes);
   void report(const Link& link, const std::vector<Hole>& holes, std::uint64_t last_group) const;
 
   bool replay(Segment& segment, const SegmentScan::Step& step);
@@ -142,7 +141,7 @@ Result<void> Recovery::read(const Link& link) {
   segment.file->read_ahead();
   SegmentScan scan(*segment.file, segment.seed, kSegmentHeaderBytes, limit);
   std::vector<Hole> holes;
-  const auto last_group = read_records(scan, segment, !link.known_end, holes);
+  const auto last_group = read_records(scan, segment, holes);
   if (!last_group) return std::unexpected(last_group.error());
   if (link.known_end && segment.end < *link.known_end) {
     if (holes.empty() || holes.back().begin != segment.end) {
@@ -157,7 +156,7 @@ Result<void> Recovery::read(const Link& link) {
 }
 
 // Yields where the last commit group that was found begins.
-Result<std::uint64_t> Recovery::read_records(SegmentScan& scan, Segment& segment, bool newest,
+Result<std::uint64_t> Recovery::read_records(SegmentScan& scan, Segment& segment,
                                              std::vector<Hole>& holes) {
   std::uint64_t last_group = 0;
   while (true) {
@@ -172,7 +171,7 @@ Result<std::uint64_t> Recovery::read_records(SegmentScan& scan, Segment& segment
       holes.push_back({step->offset, scan.offset()});
       continue;
     }
-    if (step->found == SegmentScan::Found::end && !newest && scan.offset() >= scan.limit()) break;
+    if (step->found == SegmentScan::Found::closed || scan.offset() >= scan.limit()) break;
     // Even behind a proper end something may follow, if the disk lost a page.
     const std::uint64_t begin = scan.offset();
     const auto damaged =

@@ -12,9 +12,6 @@ namespace mpr {
 
 namespace {
 
-// Behind each group: what a header of a record never is.
-constexpr std::size_t kEndMarkBytes = 8;
-
 std::string spare_name(std::uint64_t number) { return "spare-" + std::to_string(number) + ".seg"; }
 
 std::optional<std::uint64_t> parse_spare_name(std::string_view name) {
@@ -39,7 +36,13 @@ SegmentLog::SegmentLog(FileSystem& files, const DataDirectory& directory,
     : files_(files), directory_(directory), segment_bytes_(segment_bytes), metrics_(metrics) {}
 
 SegmentLog::~SegmentLog() {
-  if (writable_) cut_head();
+  if (!writable_ || room() < kEndMarkBytes) return;
+  auto closed = head().file->write(closed_mark(head().seed), head().end);
+  if (closed) closed = head().file->sync();
+  if (!closed) {
+    log::warn("the end of the log cannot be marked; the next start will search for it",
+              {{"reason", closed.error().context}});
+  }
 }
 
 void SegmentLog::adopt(std::vector<std::shared_ptr<Segment>> segments,
@@ -61,9 +64,15 @@ Result<void> SegmentLog::adopt_spare(const std::string& name) {
   if (spares_.size() >= kMostSpares) return files_.remove(directory_.file(name));
   auto file = files_.open(directory_.file(name), FileSystem::Open::existing);
   if (!file) return std::unexpected(file.error());
-  if (auto reserved = (*file)->reserve(segment_bytes_); !reserved) {
-    if (auto removed = files_.remove(directory_.file(name)); !removed) return removed;
-    return reserved;
+  const auto size = (*file)->size();
+  if (!size) return std::unexpected(size.error());
+  if (*size != segment_bytes_) {
+    auto reserved = (*file)->truncate(0);  // what a larger one has too much goes back
+    if (reserved) reserved = (*file)->reserve(segment_bytes_);
+    if (!reserved) {
+      if (auto removed = files_.remove(directory_.file(name)); !removed) return removed;
+      return reserved;
+    }
   }
   Spare spare{name, std::move(*file), segment_bytes_};
   if (!parse_spare_name(name)) {

@@ -25,7 +25,7 @@ class SegmentLog {
 
   SegmentLog(FileSystem& files, const DataDirectory& directory, std::uint64_t segment_bytes,
              Metrics& metrics);
-  // Cuts what is unused off the newest segment, so that the next start need not search it.
+  // Marks the end of the log, so that the next start need not search what is behind it.
   ~SegmentLog();
   SegmentLog(const SegmentLog&) = delete;
   SegmentLog& operator=(const SegmentLog&) = delete;

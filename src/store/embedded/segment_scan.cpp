@@ -8,8 +8,6 @@ namespace mpr {
 namespace {
 
 constexpr std::uint64_t kWindowBytes = 256 * 1024;
-// The end mark: length and checksum of a record that is none.
-constexpr std::uint64_t kMarkBytes = 8;
 
 bool all_zero(std::string_view bytes) {
   return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == '\0'; });
@@ -43,9 +41,13 @@ Result<std::string_view> SegmentScan::view(std::uint64_t offset, std::uint64_t s
 Result<SegmentScan::Step> SegmentScan::next() {
   Step step;
   step.offset = offset_;
-  const auto mark = view(offset_, kMarkBytes);
+  const auto mark = view(offset_, kEndMarkBytes);
   if (!mark) return std::unexpected(mark.error());
   if (all_zero(*mark)) return step;
+  if (*mark == closed_mark(seed_)) {
+    step.found = Found::closed;
+    return step;
+  }
 
   step.found = Found::damage;
   const auto head = view(offset_, kRecordHeaderBytes);
@@ -79,9 +81,9 @@ Result<bool> SegmentScan::skip_to_next_record() {
   std::uint64_t budget = 8 * limit_;
   std::uint64_t at = offset_ + kRecordAlignment;
   for (; at + kRecordHeaderBytes <= limit_ && budget > 0; at += kRecordAlignment) {
-    const auto mark = view(at, kMarkBytes);
+    const auto mark = view(at, kEndMarkBytes);
     if (!mark) return std::unexpected(mark.error());
-    if (mark->size() < kMarkBytes) break;
+    if (mark->size() < kEndMarkBytes) break;
     std::uint64_t word;
     std::memcpy(&word, mark->data(), sizeof word);
     if (word == 0) continue;

@@ -20,7 +20,8 @@ class SegmentScan {
 
   enum class Found {
     record,
-    end,     // nothing more was written: the limit, or the mark behind the last commit group
+    end,     // the limit, or the mark behind the last commit group: nothing more was synced
+    closed,  // the store was closed here: certainly the end
     damage,  // something is here that is no record
   };
   struct Step {
