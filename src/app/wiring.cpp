@@ -14,6 +14,7 @@
 #include "ops/ops_server.hpp"
 #include "ops/pages.hpp"
 #include "pickup/pickup_service.hpp"
+#include "store/embedded/embedded_directory.hpp"
 #include "store/embedded/embedded_store.hpp"
 #include "store/memory/memory_directory.hpp"
 #include "store/memory/memory_store.hpp"
@@ -39,8 +40,11 @@ Result<Storage> open_embedded(const Settings& settings, RandomIds& ids, Clock& c
                                  .remembered_ids = settings.remembered_ids};
   auto store = EmbeddedStore::open(std::move(options), clock, metrics);
   if (!store) return std::unexpected(store.error());
-  return Storage{std::move(*store),
-                 std::make_unique<MemoryDirectory>(make_memory_hub(), ids.next_gateway_id())};
+  // A directory within the store's, since each has a lock and a format of its own.
+  auto directory = EmbeddedDirectory::open(
+      {.directory = settings.data_dir / "sessions", .self = ids.next_gateway_id()}, metrics);
+  if (!directory) return std::unexpected(directory.error());
+  return Storage{std::move(*store), std::move(*directory)};
 }
 
 Storage open_memory(const Settings& settings, RandomIds& ids, Clock& clock, Metrics& metrics) {
