@@ -3,10 +3,9 @@
 namespace mpr {
 
 void RunLoop::post(std::span<const std::coroutine_handle<>> handles) {
-  {
-    std::lock_guard lock(mutex_);
-    ready_.insert(ready_.end(), handles.begin(), handles.end());
-  }
+  // Under the lock: once the loop has seen the handles it may end and be destroyed.
+  std::lock_guard lock(mutex_);
+  ready_.insert(ready_.end(), handles.begin(), handles.end());
   wake_.notify_one();
 }
 

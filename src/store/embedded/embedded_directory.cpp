@@ -183,7 +183,7 @@ class EmbeddedDirectory::Sessions {
     std::unique_lock lock(compactor_mutex_);
     while (true) {
       wake_compactor_.wait(lock, [this] { return wanted_ || stop_; });
-      if (stop_) return;
+      if (!wanted_) return;
       lock.unlock();
       compact();
       const std::uint64_t bytes = journal_.size().bytes;
