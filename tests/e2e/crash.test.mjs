@@ -9,7 +9,7 @@ import { envelope, newConnection } from './support/messages.mjs';
 import { RpcSocket } from './support/rpc_socket.mjs';
 import { Server } from './support/server.mjs';
 
-const rounds = Number(process.env.MPR_CRASH_ROUNDS ?? 12);
+const rounds = Number(process.env.MPR_CRASH_ROUNDS ?? 25);
 const firstSeed = Number(process.env.MPR_CRASH_SEED ?? Date.now() % 2 ** 31);
 
 function randomNumbers(seed) {
