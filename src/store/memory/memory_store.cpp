@@ -113,10 +113,10 @@ struct alignas(64) MemoryStore::Shard {
     return found == queues.end() ? nullptr : &found->second;
   }
 
-  Queue& find_or_make(const Connection& connection) {
-    const auto [place, fresh] = queues.try_emplace(connection);
-    if (fresh) place->second.connection = connection;
-    return place->second;
+  Queue& make(const Connection& connection) {
+    Queue& queue = queues[connection];
+    queue.connection = connection;
+    return queue;
   }
 
   void insert(Queue& queue, Entry entry) {
@@ -177,6 +177,18 @@ class MemoryStore::Visit {
   Visit(const Visit&) = delete;
   Visit& operator=(const Visit&) = delete;
 
+  // The first add of the id, if it is known.
+  std::optional<RememberedIds::Id> find_duplicate(const Queue* queue, const NewMessage& message) {
+    if (queue) {
+      const auto known = queue->by_id.find(message.id.value);
+      if (known != queue->by_id.end()) {
+        return RememberedIds::Id{queue->entries.at(known->second).received_at, known->second, now};
+      }
+    }
+    if (message.id_origin == IdOrigin::server) return std::nullopt;
+    return store_.remembered_->find(message.connection, message.id, now);
+  }
+
   // Removes one message for good and remembers its id if a caller chose it.
   void remove(Queue& queue, std::map<Position, Entry>::iterator place) {
     const Position position = place->first;
@@ -209,29 +221,21 @@ MemoryStore::~MemoryStore() = default;
 Result<AddOutcome> MemoryStore::add_now(NewMessage message) {
   Visit visit(*this, message.connection);
   Shard& shard = visit.shard;
-
+  Queue* queue = shard.find(message.connection);
   AddOutcome outcome{message.id, message.received_at, {}, {}, false};
-  if (const Queue* queue = shard.find(message.connection)) {
-    if (const auto known = queue->by_id.find(message.id.value); known != queue->by_id.end()) {
-      outcome.received_at = queue->entries.at(known->second).received_at;
-      outcome.position = known->second;
-      outcome.duplicate = true;
-      return outcome;
-    }
-    if (queue->entries.size() >= options_.max_queue_messages) {
-      return fail(Errc::quota_exceeded, "the queue of this connection is full: it holds " +
-                                            std::to_string(queue->entries.size()) + " messages");
-    }
-    outcome.previous = queue->entries.rbegin()->first;
-  }
-  if (message.id_origin == IdOrigin::caller) {
-    if (const auto known = remembered_->find(message.connection, message.id, visit.now)) {
-      return AddOutcome{message.id, known->received_at, known->position, {}, true};
-    }
+  if (const auto known = visit.find_duplicate(queue, message)) {
+    outcome.received_at = known->received_at;
+    outcome.position = known->position;
+    outcome.duplicate = true;
+    return outcome;
   }
   const std::uint64_t size = message.size();
-  const Queue* present = shard.find(message.connection);
-  if ((present ? present->bytes : 0) + size > options_.max_queue_bytes) {
+  if (queue && queue->entries.size() >= options_.max_queue_messages) {
+    return fail(Errc::quota_exceeded, "the queue of this connection is full: it may hold " +
+                                          std::to_string(options_.max_queue_messages) +
+                                          " messages");
+  }
+  if ((queue ? queue->bytes : 0) + size > options_.max_queue_bytes) {
     return fail(Errc::quota_exceeded, "the queue of this connection is full: it may hold " +
                                           std::to_string(options_.max_queue_bytes) + " bytes");
   }
@@ -241,7 +245,9 @@ Result<AddOutcome> MemoryStore::add_now(NewMessage message) {
                                           std::to_string(options_.max_store_bytes) + " bytes");
   }
 
-  shard.insert(shard.find_or_make(message.connection),
+  if (queue) outcome.previous = queue->entries.rbegin()->first;
+  if (!queue) queue = &shard.make(message.connection);
+  shard.insert(*queue,
                Entry{std::move(message.id), message.id_origin, std::move(message.recipient_dids),
                      std::move(message.payload), message.received_at, message.expires_at,
                      std::move(message.push_token)});
