@@ -17,8 +17,9 @@ inline constexpr std::size_t kMessagesPerCall = 10'000;  // addMessages
 inline constexpr std::size_t kPushTokenBytes = 4096;
 inline constexpr std::size_t kBatchMembers = 10'000;  // JSON-RPC batch; more: invalid request
 inline constexpr std::size_t kJsonDepth = 128;        // deeper: parse error
-inline constexpr std::size_t kRequestIdBytes = 1024;   // JSON-RPC id as written; more: invalid request
-inline constexpr std::size_t kEventsPerCall = 64;      // rpc.on and rpc.off
+inline constexpr std::size_t kRequestIdBytes =
+    1024;                                          // JSON-RPC id as written; more: invalid request
+inline constexpr std::size_t kEventsPerCall = 64;  // rpc.on and rpc.off
 inline constexpr std::size_t kLoginTokenBytes = 8192;  // rpc.login
 // A caller's messageId needs this many consecutive characters of [-_./a-zA-Z0-9]: pickup v1 wallets
 // drop a whole batch over a shorter one.

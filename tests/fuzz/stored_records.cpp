@@ -1,6 +1,7 @@
-// Arbitrary bytes as a log: the decoders and the recovery of a segment must take anything. The first
-// byte chooses: with bit 0 every record that looks like one gets the right checksum first, so that
-// the fuzzer reaches what is behind it; with bit 1 the bytes are an older segment of known length.
+// Arbitrary bytes as a log: the decoders and the recovery of a segment must take anything. The
+// first byte chooses: with bit 0 every record that looks like one gets the right checksum first, so
+// that the fuzzer reaches what is behind it; with bit 1 the bytes are an older segment of known
+// length.
 #include <cstdint>
 #include <cstdlib>
 #include <string>
