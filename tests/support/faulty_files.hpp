@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <thread>
 
 #include "store/embedded/file_system.hpp"
 
@@ -83,6 +84,11 @@ class FaultyFiles final : public FileSystem {
       return file_->read_cached(into, offset);
     }
     Result<void> sync() override {
+      while (faults_.stall) {
+        faults_.stalled = true;
+        std::this_thread::yield();
+      }
+      faults_.stalled = false;
       if (faults_.syncs) return fault("sync", "file");
       return file_->sync();
     }

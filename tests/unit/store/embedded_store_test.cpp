@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <fstream>
 #include <random>
+#include <thread>
 
 #include "tests/support/faulty_files.hpp"
 #include "tests/support/log_capture.hpp"
@@ -226,6 +227,46 @@ TEST_F(Embedded, WaitingCallersAreAnsweredWhenTheStoreCloses) {
   for (const bool added : driver_.loop.run(when_all(std::move(tasks)))) EXPECT_TRUE(added);
   driver_.open();
   EXPECT_EQ(driver_.ids("c").size(), 10U);
+}
+
+namespace {
+
+Task<bool> until_stalled(FaultyFiles& files) {
+  while (!files.faults.stalled) std::this_thread::yield();
+  co_return true;
+}
+
+Task<bool> release_after(FaultyFiles& files, Deadline deadline) {
+  while (!deadline.passed()) std::this_thread::yield();
+  files.faults.stall = false;
+  co_return true;
+}
+
+Task<bool> add_until(MessageStore& store, std::string id, Deadline deadline,
+                     std::optional<Errc>& failure) {
+  const auto added = co_await store.add(StoreDriver::message("c", id), deadline);
+  if (!added) failure = added.error().code;
+  co_return added.has_value();
+}
+
+}  // namespace
+
+TEST_F(Embedded, WhatWaitsBeyondItsDeadlineIsRefusedAndNotApplied) {
+  FaultyFiles files;
+  StoreDriver driver(directory_.path() / "other", files);
+  driver.open();
+  files.faults.stall = true;
+  std::optional<Errc> failure;
+  const Deadline soon = Deadline::after(std::chrono::milliseconds(5));
+  std::vector<Task<bool>> tasks;
+  tasks.push_back(add_until(*driver.store, "m-1", Deadline::never(), failure));
+  tasks.push_back(until_stalled(files));
+  tasks.push_back(add_until(*driver.store, "m-2", soon, failure));
+  tasks.push_back(release_after(files, soon));
+  EXPECT_EQ(driver.loop.run(when_all(std::move(tasks))),
+            (std::vector<bool>{true, true, false, true}));
+  EXPECT_EQ(failure, Errc::deadline_exceeded);
+  EXPECT_EQ(driver.ids("c"), std::vector<std::string>{"m-1"});
 }
 
 TEST_F(Embedded, CommitsAndSizesAreMeasured) {
