@@ -17,6 +17,8 @@ class FaultyFiles final : public FileSystem {
     std::atomic<bool> writes = false;        // writes fail at once
     std::atomic<bool> short_writes = false;  // writes fail after half of the bytes
     std::atomic<bool> syncs = false;         // syncs fail; the bytes may be there or not
+    std::atomic<bool> stall = false;         // syncs wait until this is false again
+    std::atomic<bool> stalled = false;       // one does wait
     std::atomic<bool> reads = false;
     std::atomic<bool> cold = false;  // nothing is in memory: every read has to wait
     std::atomic<bool> renames = false;
