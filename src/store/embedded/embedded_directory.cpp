@@ -40,9 +40,8 @@ class EmbeddedDirectory::Sessions {
 
   Result<void> load() {
     if (auto loaded = load_table(); !loaded) return loaded;
-    const auto incarnation = journal_.start();
-    if (!incarnation) return std::unexpected(incarnation.error());
-    first_epoch_ = *incarnation << kCounterBits;
+    note(journal_.start());
+    first_epoch_ = journal_.incarnation() << kCounterBits;
     next_epoch_.store(first_epoch_ + 1, std::memory_order_relaxed);
     compactor_ = std::thread([this] { run_compactor(); });
     compact_if_due();

@@ -1,5 +1,7 @@
 #include "store/embedded/embedded_store.hpp"
 
+#include <algorithm>
+
 #include "base/log.hpp"
 #include "store/embedded/cold_reader.hpp"
 #include "store/embedded/commit_writer.hpp"
@@ -48,6 +50,23 @@ std::unexpected<Error> too_late() {
   return fail(Errc::deadline_exceeded, "the deadline passed before the store began");
 }
 
+// The size of the largest segment that is there: what was once accepted has to fit when it is
+// copied, even if segments are configured to be smaller now.
+Result<std::uint64_t> largest_segment(FileSystem& files, const DataDirectory& directory) {
+  const auto names = files.list(directory.path());
+  if (!names) return std::unexpected(names.error());
+  std::uint64_t largest = 0;
+  for (const std::string& name : *names) {
+    if (!parse_segment_name(name)) continue;
+    const auto file = files.open(directory.file(name), FileSystem::Open::existing);
+    if (!file) return std::unexpected(file.error());
+    const auto size = (*file)->size();
+    if (!size) return std::unexpected(size.error());
+    largest = std::max(largest, *size / kRecordAlignment * kRecordAlignment);
+  }
+  return largest;
+}
+
 // Hands an operation to the writer and waits for its answer.
 template <class T>
 Task<Result<T>> answered(CommitWriter& writer, std::unique_ptr<AnsweredOperation<T>> operation) {
@@ -57,6 +76,18 @@ Task<Result<T>> answered(CommitWriter& writer, std::unique_ptr<AnsweredOperation
       completion.complete(std::unexpected(std::move(queued.error())));
     }
   });
+}
+
+// Reads the index: at once, or if changes of the queue still wait, behind those and before later
+// ones.
+template <class Read>
+Task<Result<std::invoke_result_t<Read>>> in_order(CommitWriter& writer, Hash128 queue_key,
+                                                  Deadline deadline, Read read) {
+  using T = std::invoke_result_t<Read>;
+  if (!writer.busy(queue_key)) co_return read();
+  std::unique_ptr<AnsweredOperation<T>> operation =
+      std::make_unique<ReadOperation<Read>>(std::move(read), queue_key, deadline);
+  co_return co_await answered(writer, std::move(operation));
 }
 
 }  // namespace
@@ -75,6 +106,9 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(Options options, Cloc
   const auto began = std::chrono::steady_clock::now();
   auto directory = DataDirectory::open(files, options.directory);
   if (!directory) return std::unexpected(directory.error());
+  const auto largest = largest_segment(files, **directory);
+  if (!largest) return std::unexpected(largest.error());
+  options.segment_bytes = std::max(options.segment_bytes, *largest);
   auto parts =
       std::make_unique<Parts>(std::move(options), std::move(*directory), files, clock, metrics);
   const TimePoint now = clock.now();
@@ -101,15 +135,6 @@ Result<std::unique_ptr<EmbeddedStore>> EmbeddedStore::open(Options options, Cloc
   return std::unique_ptr<EmbeddedStore>(new EmbeddedStore(std::move(parts)));
 }
 
-// Waits until what was submitted for the queue has taken effect.
-Task<Result<void>> EmbeddedStore::settle(Hash128 queue_key, Deadline deadline) {
-  if (!parts_->writer->busy(queue_key)) co_return Result<void>();
-  std::unique_ptr<AnsweredOperation<bool>> barrier = std::make_unique<Barrier>(queue_key, deadline);
-  const auto passed = co_await answered(*parts_->writer, std::move(barrier));
-  if (!passed) co_return std::unexpected(passed.error());
-  co_return Result<void>();
-}
-
 Task<Result<AddOutcome>> EmbeddedStore::add(NewMessage message, Deadline deadline) {
   if (deadline.passed()) co_return too_late();
   const KeyedHash& hash = parts_->directory->hash();
@@ -127,46 +152,47 @@ Task<Result<std::vector<StoredMessage>>> EmbeddedStore::take(TakeQuery query, De
         std::make_unique<TakeOperation>(std::move(query), scope, deadline);
     co_return co_await answered(*parts_->writer, std::move(operation));
   }
-  const auto settled = co_await settle(scope.queue, deadline);
-  if (!settled) co_return std::unexpected(settled.error());
-  auto places = parts_->index.locate(scope, query, parts_->clock.now());
-  co_return co_await parts_->reader.read(std::move(places), deadline);
+  auto locate = [&] { return parts_->index.locate(scope, query, parts_->clock.now()); };
+  auto places = co_await in_order(*parts_->writer, scope.queue, deadline, locate);
+  if (!places) co_return std::unexpected(std::move(places.error()));
+  co_return co_await parts_->reader.read(std::move(*places), deadline);
 }
 
 Task<Result<std::uint64_t>> EmbeddedStore::count(QueueQuery query, Deadline deadline) {
   if (deadline.passed()) co_return too_late();
   const QueueIndex::Scope scope = parts_->scope_of(query);
-  const auto settled = co_await settle(scope.queue, deadline);
-  if (!settled) co_return std::unexpected(settled.error());
-  co_return parts_->index.count(scope, query.exclude, parts_->clock.now());
+  auto count = [&] { return parts_->index.count(scope, query.exclude, parts_->clock.now()); };
+  co_return co_await in_order(*parts_->writer, scope.queue, deadline, count);
 }
 
 Task<Result<QueueStatus>> EmbeddedStore::status(QueueQuery query, Deadline deadline) {
   if (deadline.passed()) co_return too_late();
   const QueueIndex::Scope scope = parts_->scope_of(query);
-  const auto settled = co_await settle(scope.queue, deadline);
-  if (!settled) co_return std::unexpected(settled.error());
-  co_return parts_->index.status(scope, query.exclude, parts_->clock.now());
+  auto status = [&] { return parts_->index.status(scope, query.exclude, parts_->clock.now()); };
+  co_return co_await in_order(*parts_->writer, scope.queue, deadline, status);
 }
 
 Task<Result<Position>> EmbeddedStore::tail(Connection connection, Deadline deadline) {
   if (deadline.passed()) co_return too_late();
   const Hash128 key = QueueIndex::queue_key(parts_->directory->hash(), connection);
-  const auto settled = co_await settle(key, deadline);
-  if (!settled) co_return std::unexpected(settled.error());
-  co_return parts_->writer->committed();
+  if (!parts_->writer->busy(key)) co_return parts_->writer->committed();
+  std::unique_ptr<AnsweredOperation<Position>> operation =
+      std::make_unique<TailOperation>(key, deadline);
+  co_return co_await answered(*parts_->writer, std::move(operation));
 }
 
 Task<Result<std::optional<PushToken>>> EmbeddedStore::newest_push_token(Connection connection,
                                                                         Deadline deadline) {
   if (deadline.passed()) co_return too_late();
   const Hash128 key = QueueIndex::queue_key(parts_->directory->hash(), connection);
-  const auto settled = co_await settle(key, deadline);
-  if (!settled) co_return std::unexpected(settled.error());
-  auto place = parts_->index.newest_with_token(key, kTokenSearch, parts_->clock.now());
-  if (!place) co_return std::optional<PushToken>();
+  auto newest = [&] {
+    return parts_->index.newest_with_token(key, kTokenSearch, parts_->clock.now());
+  };
+  auto place = co_await in_order(*parts_->writer, key, deadline, newest);
+  if (!place) co_return std::unexpected(std::move(place.error()));
+  if (!*place) co_return std::optional<PushToken>();
   std::vector<RecordPlace> places;
-  places.push_back(std::move(*place));
+  places.push_back(std::move(**place));
   auto messages = co_await parts_->reader.read(std::move(places), deadline);
   if (!messages) co_return std::unexpected(std::move(messages.error()));
   co_return std::move(messages->front().push_token);

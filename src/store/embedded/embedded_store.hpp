@@ -2,15 +2,15 @@
 // index of it in RAM. An operation that was answered is on disk.
 //
 // Any executor thread may call anything. Reads are answered at once, on the calling thread, unless
-// the disk has to be asked or operations on the same queue still wait; changes wait for the group
-// commit they are in. Clock, metrics, file system and the executors of waiting callers outlive the
-// store; nothing may be waiting when it is destroyed but what the destructor can still answer.
-// It never answers a change before the disk has it, and never opens a directory that is in use.
+// the disk has to be asked or changes of the same queue still wait: then they take their place in
+// line. Changes wait for the group commit they are in. Clock, metrics, file system and the
+// executors of waiting callers outlive the store; nothing may be waiting when it is destroyed but
+// what the destructor can still answer. It never answers a change before the disk has it, and never
+// opens a directory that is in use.
 #pragma once
 
 #include <memory>
 
-#include "base/keyed_hash.hpp"
 #include "base/metrics.hpp"
 #include "core/ports.hpp"
 #include "store/embedded/file_system.hpp"
@@ -49,8 +49,6 @@ class EmbeddedStore final : public MessageStore {
  private:
   struct Parts;
   explicit EmbeddedStore(std::unique_ptr<Parts> parts);
-
-  Task<Result<void>> settle(Hash128 queue_key, Deadline deadline);
 
   std::unique_ptr<Parts> parts_;
 };

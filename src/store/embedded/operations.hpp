@@ -4,6 +4,7 @@
 #pragma once
 
 #include <optional>
+#include <type_traits>
 #include <vector>
 
 #include "base/task.hpp"
@@ -123,12 +124,34 @@ class TakeOperation final : public AnsweredOperation<std::vector<StoredMessage>>
   std::vector<StoredMessage> taken_;
 };
 
-// Answered when everything that was asked for before it has taken effect.
-class Barrier final : public AnsweredOperation<bool> {
+// Reads the index after everything that was asked for before it, and before what is asked for
+// later.
+template <class Read>
+class ReadOperation final : public AnsweredOperation<std::invoke_result_t<Read>> {
  public:
-  Barrier(const Hash128& queue_key, Deadline d) : AnsweredOperation(d, queue_key, sizeof *this) {}
+  ReadOperation(Read read, const Hash128& queue_key, Deadline d)
+      : AnsweredOperation<std::invoke_result_t<Read>>(d, queue_key, sizeof *this),
+        read_(std::move(read)) {}
   Staged stage(CommitGroup&) override { return Staged::in_group; }
-  void apply(CommitGroup& group) override { answer(true, group); }
+  void apply(CommitGroup& group) override { this->answer(read_(), group); }
+
+ private:
+  Read read_;
+};
+
+// Asks for the newest position given to an add that was asked for before it.
+class TailOperation final : public AnsweredOperation<Position> {
+ public:
+  TailOperation(const Hash128& queue_key, Deadline d)
+      : AnsweredOperation(d, queue_key, sizeof *this) {}
+  Staged stage(CommitGroup& group) override {
+    tail_ = Position{group.store().next_position - 1};
+    return Staged::in_group;
+  }
+  void apply(CommitGroup& group) override { answer(tail_, group); }
+
+ private:
+  Position tail_;
 };
 
 }  // namespace mpr

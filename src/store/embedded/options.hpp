@@ -12,7 +12,7 @@ struct EmbeddedOptions {
   std::filesystem::path directory;
 
   // The size of a log file; the largest message has to fit into one. Three of them are allocated
-  // even when the store is empty.
+  // even when the store is empty. Ignored while the directory has larger ones.
   std::uint64_t segment_bytes = 32ULL << 20;
 
   // Over one of these an add is answered quota_exceeded.

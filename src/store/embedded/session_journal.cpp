@@ -186,14 +186,12 @@ Result<void> SessionJournal::read(const std::string& name, const OnOpened& on_op
   return {};
 }
 
-Result<std::uint64_t> SessionJournal::start() {
+Result<void> SessionJournal::start() {
   incarnation_ += 1;
   std::lock_guard lock(mutex_);
-  if (auto begun = begin_file(); !begun) return std::unexpected(begun.error());
-  auto synced = file_->sync();
-  if (synced) synced = files_.sync_directory(directory_.path());
-  if (!synced) return std::unexpected(synced.error());
-  return incarnation_;
+  if (auto begun = begin_file(); !begun) return begun;
+  if (auto synced = file_->sync(); !synced) return synced;
+  return files_.sync_directory(directory_.path());
 }
 
 // Under mutex_.

@@ -42,8 +42,10 @@ class SessionJournal {
   Result<void> load(const OnOpened& on_opened, const OnClosed& on_closed);
   // Reads the sessions that were opened before start(), of all files, again.
   Result<void> read_opened(const OnOpened& on_opened);
-  // Begins a new file and yields the incarnation: one more than any start before, on disk.
-  Result<std::uint64_t> start();
+  // Begins a new file; after an error appends will try again.
+  Result<void> start();
+  // The number of this start: one more than that of any start that is on disk.
+  std::uint64_t incarnation() const noexcept { return incarnation_; }
 
   // A failure loses the record; later appends try a new file.
   Result<void> append(const SessionOpened& opened);

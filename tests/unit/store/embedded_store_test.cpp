@@ -177,6 +177,20 @@ TEST_F(Embedded, ARemovalLargerThanASegmentGoesOverSeveralGroups) {
   EXPECT_EQ(driver_.count("c").value(), 0U);
 }
 
+TEST_F(Embedded, SmallerSegmentsThanBeforeStillTakeOldMessages) {
+  driver_.options.segment_bytes = 64 << 10;
+  driver_.open();
+  ASSERT_TRUE(driver_.add("c", "large", 60'000));
+  driver_.options.segment_bytes = 16 << 10;
+  driver_.open();
+  for (int i = 0; i < 600; ++i) {  // the large one is copied by cleaning
+    ASSERT_TRUE(driver_.add("other", "n-" + std::to_string(i), 1000));
+    ASSERT_TRUE(driver_.remove("other", {"n-" + std::to_string(i)}));
+  }
+  EXPECT_GT(driver_.metrics.store_relocated_bytes.value(), 60'000U);
+  EXPECT_EQ(driver_.ids("c"), std::vector<std::string>{"large"});
+}
+
 TEST_F(Embedded, AFullWaitingRoomIsAnErrorAtOnce) {
   driver_.options.max_waiting_operations = 8;
   driver_.open();

@@ -101,6 +101,24 @@ TEST_F(Sessions, ADiskThatRefusesDoesNotStopSessions) {
   EXPECT_TRUE(place.value().has_value());
 }
 
+TEST_F(Sessions, ADiskThatRefusesAtTheStartDoesNotStopItAndIsUsedAgain) {
+  const auto before = begin(1);
+  files_.faults.writes = true;
+  open();
+  const auto unwritten = begin(2);
+  EXPECT_GT(*unwritten, *before);
+  files_.faults.writes = false;
+  EXPECT_EQ(recovered(), 1U);
+  // Appends try a new file once a second.
+  const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+  while (log_.with("the session journal is written again").empty()) {
+    ASSERT_LT(std::chrono::steady_clock::now(), until);
+    ASSERT_TRUE(begin(3).has_value());
+  }
+  open();
+  EXPECT_EQ(recovered(), 2U);
+}
+
 TEST_F(Sessions, TheJournalStaysSmallHoweverManyComeAndGo) {
   open(64 << 10);
   for (int i = 0; i < 20'000; ++i) {
