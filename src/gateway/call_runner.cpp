@@ -39,8 +39,8 @@ void log_escaped(std::exception_ptr escaped) {
 
 }  // namespace
 
-CallRunner::CallRunner(Methods& methods, Metrics& metrics, std::chrono::milliseconds call_timeout)
-    : methods_(methods), metrics_(metrics), call_timeout_(call_timeout), tasks_(log_escaped) {}
+CallRunner::CallRunner(Methods& methods, Metrics& metrics, Limits limits)
+    : methods_(methods), metrics_(metrics), limits_(limits), tasks_(log_escaped) {}
 
 CallRunner::~CallRunner() = default;
 
@@ -79,16 +79,40 @@ void CallRunner::start_ready() {
 void CallRunner::start(CallInHand& call) {
   if (call.answered) {  // its time was over while it waited: never begun
     end(call, fail(Errc::deadline_exceeded, "not begun"));
-  } else {
+  } else if (!hold_back(call)) {
     tasks_.spawn(carry_out(call));
   }
+}
+
+bool CallRunner::hold_back(CallInHand& call) {
+  if (!std::holds_alternative<rpc::TakeFromQueue>(call.request.call)) return false;
+  CallOrigin& origin = *call.origin;
+  if (!origin.listens()) {  // what it deletes would reach nobody
+    end(call, fail(Errc::unavailable, "the socket is closed"));
+  } else if (call.batch != nullptr && call.batch->bytes >= limits_.batch_bytes) {
+    end(call, fail(Errc::too_large, "the batch's answers are over " +
+                                        std::to_string(limits_.batch_bytes) +
+                                        " bytes already: take less at once"));
+  } else if (!origin.room_for_answers()) {
+    origin.parked().push_back(&call);
+  } else {
+    return false;
+  }
+  return true;
+}
+
+void CallRunner::resume(CallOrigin& origin) {
+  std::vector<LaneCall*>& parked = origin.parked();
+  ready_.insert(ready_.end(), parked.begin(), parked.end());
+  parked.clear();
+  start_ready();
 }
 
 Task<void> CallRunner::carry_out(CallInHand& call) {
   Result<std::string> outcome = fail(Errc::internal, "the call ended unexpectedly");
   try {
     outcome = co_await methods_.execute(call.origin->caller(), std::move(call.request.call),
-                                        Deadline{call.arrived + call_timeout_});
+                                        Deadline{call.arrived + limits_.call_timeout});
   } catch (...) {
     log_escaped(std::current_exception());
   }
@@ -146,6 +170,7 @@ void CallRunner::answer_text(CallOrigin& origin, const rpc::RequestId& id,
       std::string& member = batch->members[slot];
       result != nullptr ? rpc::append_result(member, *result, id)
                         : rpc::append_error(member, *error, id);
+      batch->bytes += member.size();
     } else if (result != nullptr) {
       origin.send_answer(*result, id);
     } else {
@@ -156,10 +181,11 @@ void CallRunner::answer_text(CallOrigin& origin, const rpc::RequestId& id,
 }
 
 void CallRunner::answer_overdue(SteadyTime now) {
-  while (oldest_ != nullptr && now - oldest_->arrived >= call_timeout_) {
+  while (oldest_ != nullptr && now - oldest_->arrived >= limits_.call_timeout) {
     metrics_.calls_timed_out.add();
-    answer(*oldest_, fail(Errc::deadline_exceeded,
-                          "not done within " + std::to_string(call_timeout_.count()) + " ms"));
+    answer(*oldest_,
+           fail(Errc::deadline_exceeded,
+                "not done within " + std::to_string(limits_.call_timeout.count()) + " ms"));
   }
 }
 

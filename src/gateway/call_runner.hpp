@@ -26,6 +26,7 @@ class Methods;
 struct BatchAnswer {
   std::size_t open = 0;              // members that are not answered yet
   std::vector<std::string> members;  // complete answers; empty for notifications
+  std::size_t bytes = 0;             // of all members
 };
 
 // What the runner needs of a socket.
@@ -34,6 +35,12 @@ class CallOrigin {
   virtual ~CallOrigin() = default;
   virtual Caller caller() const = 0;
   virtual CallLanes& lanes() = 0;
+  // False: nobody is there any more to read answers.
+  virtual bool listens() const = 0;
+  // False: so much waits to be written that large answers have to wait. resume() follows.
+  virtual bool room_for_answers() const = 0;
+  // The calls that wait for that room; the runner's own.
+  virtual std::vector<LaneCall*>& parked() = 0;
   // One complete answer (an object, or a batch's array) to be sent.
   virtual void send_answer(std::string_view result, const rpc::RequestId& id) = 0;
   virtual void send_error(const rpc::RpcError& error, const rpc::RequestId& id) = 0;
@@ -48,7 +55,12 @@ class CallRunner {
  public:
   using SteadyTime = std::chrono::steady_clock::time_point;
 
-  CallRunner(Methods& methods, Metrics& metrics, std::chrono::milliseconds call_timeout);
+  struct Limits {
+    std::chrono::milliseconds call_timeout;
+    std::size_t batch_bytes;  // answers of one batch; over it takes are refused
+  };
+
+  CallRunner(Methods& methods, Metrics& metrics, Limits limits);
   ~CallRunner();
 
   // Takes a call in hand: now or when the lanes of `origin` let it. With a batch, the answer goes
@@ -63,6 +75,9 @@ class CallRunner {
   void reject(CallOrigin& origin, const rpc::Rejected& rejected,
               const std::shared_ptr<BatchAnswer>& batch, std::size_t slot);
 
+  // Goes on with the parked calls of `origin`, which has room again or has stopped listening.
+  void resume(CallOrigin& origin);
+
   // Answers the calls whose time is over.
   void answer_overdue(SteadyTime now);
 
@@ -73,6 +88,8 @@ class CallRunner {
   struct CallInHand;
 
   void start(CallInHand& call);
+  // A take may fill the outbound buffer or a batch many times over: it is parked or refused then.
+  bool hold_back(CallInHand& call);
   void start_ready();
   Task<void> carry_out(CallInHand& call);
   void end(CallInHand& call, const Result<std::string>& outcome);
@@ -84,7 +101,7 @@ class CallRunner {
 
   Methods& methods_;
   Metrics& metrics_;
-  const std::chrono::milliseconds call_timeout_;
+  const Limits limits_;
   TaskGroup tasks_;
 
   // Unanswered calls, oldest first; all have the same timeout, so that is the order of deadlines.

@@ -365,6 +365,14 @@ bool Session::has_room() {
   return false;
 }
 
+bool Session::room_for_answers() const { return outbox_.bytes() < home_.options().outbound_bytes; }
+
+void Session::resume_parked() {
+  resuming_ = false;
+  home_.runner().resume(*this);
+  if (!ended() && parked_.empty()) parked_.shrink_to_fit();
+}
+
 void Session::flush_later() {
   if (!std::exchange(dirty_, true)) home_.flush_later(*this);
 }
@@ -408,6 +416,10 @@ void Session::check_outbound() {
   if (account_.outbound_bytes.load() < bound / 2 && account_.wants_drained.load() &&
       account_.wants_drained.exchange(false)) {
     home_.report_drained(account_.id);
+  }
+  // In a turn of its own, so that one socket's large answers do not hold up the others.
+  if (bytes < bound / 2 && !parked_.empty() && !std::exchange(resuming_, true)) {
+    home_.resume_later(account_.id);
   }
 }
 
@@ -486,6 +498,10 @@ void Session::end() {
   if (phase_ == Phase::handshake) home_.metrics().sockets_refused.add();
   if (was_open_) home_.metrics().sockets_open.add(-1);
   home_.directory().close(account_);
+  if (!parked_.empty()) {
+    phase_ = Phase::closing;  // does not listen any more: the parked calls end
+    home_.runner().resume(*this);
+  }
   home_.io().unwatch(fd_, *this);
   ::close(std::exchange(fd_, -1));
   phase_ = Phase::ended;

@@ -14,6 +14,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "gateway/call_lanes.hpp"
 #include "gateway/call_runner.hpp"
@@ -52,6 +53,8 @@ class Session final : public IoThread::Source, public CallOrigin {
   void deliver_counted(const SharedText& text);
   // False: there is as much outbound as may be; the service will hear when that is over.
   bool has_room();
+  // Goes on with the calls that waited for room in the outbound buffer.
+  void resume_parked();
   // Writes what waits, as far as the socket takes it.
   void flush();
   // Applies the timeouts.
@@ -70,6 +73,9 @@ class Session final : public IoThread::Source, public CallOrigin {
 
   Caller caller() const override { return {.socket = account_.id, .tenant = account_.tenant}; }
   CallLanes& lanes() override { return lanes_; }
+  bool listens() const override { return is_open(); }
+  bool room_for_answers() const override;
+  std::vector<LaneCall*>& parked() override { return parked_; }
   void send_answer(std::string_view result, const rpc::RequestId& id) override;
   void send_error(const rpc::RpcError& error, const rpc::RequestId& id) override;
   void send_batch(const BatchAnswer& batch) override;
@@ -121,7 +127,8 @@ class Session final : public IoThread::Source, public CallOrigin {
   bool peer_closed_ = false;  // its close frame came: end when ours is written
   bool last_words_ = false;   // when the outbox is written, the peer is to see the end
   bool write_blocked_ = false;
-  bool dirty_ = false;  // known to the home as having something to write
+  bool resuming_ = false;  // resume_parked() will be called
+  bool dirty_ = false;     // known to the home as having something to write
   IoThread::Interest interest_ = IoThread::Interest::read;
 
   std::uint32_t calls_running_ = 0;
@@ -136,6 +143,7 @@ class Session final : public IoThread::Source, public CallOrigin {
   websocket::FrameReader reader_;
   Outbox outbox_;
   CallLanes lanes_;
+  std::vector<LaneCall*> parked_;
   std::string client_name_;  // for logs
 };
 

@@ -51,7 +51,8 @@ SocketThread::SocketThread(std::uint8_t index, const Server::Options& options, M
       decoder_({.max_message_bytes = options.max_message_bytes}),
       io_("mpr-io-" + std::to_string(index)),
       directory_(index, options.outbound_bytes, [this] { io_.run([] {}); }),
-      runner_(methods, metrics, options.call_timeout),
+      runner_(methods, metrics,
+              {.call_timeout = options.call_timeout, .batch_bytes = options.outbound_bytes}),
       ticks_per_walk_(ticks_per_walk(options)) {
   io_.every(kTick, [this] { tick(); });
   io_.at_turn_end([this] { end_turn(); });
@@ -136,6 +137,12 @@ void SocketThread::see_to_ended() {
     directory_.remove(account);
   }
   ending_.clear();
+}
+
+void SocketThread::resume_later(SocketId socket) {
+  io_.run([this, socket] {
+    if (Session* const session = find(socket)) session->resume_parked();
+  });
 }
 
 void SocketThread::tell_service() {

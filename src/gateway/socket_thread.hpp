@@ -77,6 +77,8 @@ class SocketThread {
   void socket_gone() { open_sockets_.remove(); }
   // The session has ended and has no more calls: it goes when the turn ends.
   void see_to(Session& session) { ending_.push_back(&session); }
+  // Calls resume_parked() in a later turn, if the socket is still open then.
+  void resume_later(SocketId socket);
   // Tells the service, before the turn ends.
   void report_drained(SocketId socket) { drained_.push_back(socket); }
   void report_subscribed(const SocketAccount& account) { subscribed_.push_back(account.id); }

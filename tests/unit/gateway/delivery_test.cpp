@@ -150,6 +150,59 @@ TEST(Delivery, StopsReadingFromAPeerThatDoesNotReadItsAnswers) {
   EXPECT_EQ(bed.metrics().outbound_bytes.value(), 0);
 }
 
+// Calls that were read together may each have a large answer: they wait for the reader one by one.
+TEST(Delivery, HoldsBackTakesWhileTheirAnswersWouldPileUp) {
+  ServerBed bed({.outbound_bytes = 100'000});
+  TestSocket slow(bed.port, "/", {}, 4096);
+  slow.call("addMessage", add_params("c", payload_of(1, 50'000)));
+  constexpr int kTakes = 300;  // 15 MB of answers, 20 KB of requests
+  for (int i = 0; i < kTakes; ++i) {
+    slow.send_call("takeFromQueue", R"({"connectionId":"c"})", std::to_string(i));
+  }
+  TestSocket other(bed.port);
+  while (bed.metrics().calls.value() < kTakes) other.call("ping");
+  other.call("ping");
+  EXPECT_LT(bed.metrics().outbound_bytes.value(), 200'000);
+  for (int i = 0; i < kTakes; ++i) {
+    EXPECT_TRUE(slow.receive_text().ends_with(R"(,"id":)" + std::to_string(i) + "}"));
+  }
+}
+
+TEST(Delivery, DoesNotTakeForASocketThatIsGone) {
+  ServerBed bed({.outbound_bytes = 100'000});
+  TestSocket other(bed.port);
+  for (int i = 0; i < 40; ++i) other.call("addMessage", add_params("c", payload_of(i, 500'000)));
+  {
+    TestSocket gone(bed.port, "/", {}, 4096);
+    for (int i = 0; i < 40; ++i) {
+      gone.send_call("takeFromQueue", R"({"connectionId":"c","limit":1,"deleteMessages":true})",
+                     std::to_string(i));
+    }
+    while (bed.metrics().calls.value() < 80) other.call("ping");
+  }
+  while (bed.metrics().sockets_open.value() > 1) other.call("ping");
+  const std::string left = other.call("getAvailableMessageCount", R"({"connectionId":"c"})");
+  const int remaining = std::stoi(left.substr(left.find(R"("result":)") + 9));
+  EXPECT_GT(remaining, 20) << "only what was on its way to the socket may be gone";
+}
+
+TEST(Delivery, RefusesTheTakesOfABatchThatGrowsTooLarge) {
+  ServerBed bed({.outbound_bytes = 100'000});
+  TestSocket socket(bed.port);
+  socket.call("addMessage", add_params("c", payload_of(1, 60'000)));
+  std::string batch = "[";
+  for (int i = 0; i < 5; ++i) {
+    if (i > 0) batch += ',';
+    batch += R"({"jsonrpc":"2.0","method":"takeFromQueue","params":{"connectionId":"c"},"id":)" +
+             std::to_string(i) + "}";
+  }
+  socket.send(batch + "]");
+  const std::string answer = socket.receive_text();
+  EXPECT_LT(answer.size(), 200'000u);
+  EXPECT_TRUE(answer.contains(R"("code":413)")) << answer.substr(answer.size() - 300);
+  EXPECT_TRUE(answer.ends_with(R"("id":4}])"));
+}
+
 TEST(Delivery, EndsForAReaderThatIsTooSlowForTooLong) {
   ServerBed bed({.outbound_bytes = 10'000, .slow_reader_timeout = 100ms});
   TestSocket slow(bed.port, "/", {}, 4096);
