@@ -390,6 +390,11 @@ std::vector<MessageRef> LiveSessions::in_flight(const Connection& connection) co
   return refs;
 }
 
+std::vector<MessageRef> LiveSessions::hidden(const Connection& connection) const {
+  const Session* s = table_->find(connection);
+  return s && !s->orphaned() ? in_flight(connection) : std::vector<MessageRef>();
+}
+
 // --- delivering -------------------------------------------------------------------------------
 
 namespace {
@@ -549,13 +554,13 @@ std::vector<Connection> LiveSessions::welcome(const TenantId& tenant, std::size_
 void LiveSessions::mark_taken(const Connection& connection, SocketId caller,
                               std::vector<StoredMessage>& messages, SteadyPoint now) {
   Session* s = table_->find(connection);
-  if (!s) return;
+  if (!s || s->orphaned()) return;
   if (s->traffic) {
     std::erase_if(messages, [&](const StoredMessage& m) {
       return s->traffic->in_flight.contains(m.position);
     });
   }
-  if (s->orphaned() || s->holder != caller) return;
+  if (s->holder != caller) return;
   for (const StoredMessage& m : messages) {
     if (s->traffic && s->traffic->in_flight.size() >= limits_.max_taken) return;
     table_->put_in_flight(

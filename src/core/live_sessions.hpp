@@ -98,8 +98,11 @@ class LiveSessions {
   std::size_t size() const noexcept;
   std::size_t orphans() const noexcept;
 
-  // What is in flight to the session, sorted by position: the exclude list of queries.
+  // What is in flight to the session, sorted by position.
   std::vector<MessageRef> in_flight(const Connection& connection) const;
+  // The part of it that count and take leave out: nothing of an orphan, whose messages went to
+  // whoever listened, so that the phone may ask for them anywhere.
+  std::vector<MessageRef> hidden(const Connection& connection) const;
 
   // --- delivering ---------------------------------------------------------------------------
 

@@ -45,7 +45,7 @@ QueueQuery PickupService::query_of(Connection connection,
   QueueQuery query;
   {
     std::lock_guard lock(shard.mutex);
-    query.exclude = shard.sessions.in_flight(connection);
+    query.exclude = shard.sessions.hidden(connection);
   }
   query.connection = std::move(connection);
   query.recipient_did = std::move(recipient_did);
@@ -317,7 +317,7 @@ Task<Result<AcknowledgeReceipt>> PickupService::acknowledge(Caller caller, Remov
   if (!removed) co_return std::unexpected(removed.error());
   ports_.metrics.messages_acknowledged.add(removed->removed.size());
   settle(connection, removed->removed);
-  adopt(caller, connection);
+  if (!removed->removed.empty()) adopt(caller, connection);
   AcknowledgeReceipt receipt{removed->removed.size(), removed->remaining};
   QueueQuery query = query_of(connection, std::nullopt);
   if (receipt.remaining > 0 && !query.exclude.empty()) {

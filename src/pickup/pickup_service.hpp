@@ -60,7 +60,8 @@ class PickupService final : public LiveDirectoryListener {
   Task<Result<std::uint64_t>> count(Caller caller, QueueRequest request, Deadline deadline);
   Task<Result<QueueReport>> status(Caller caller, QueueRequest request, Deadline deadline);
 
-  // Unknown ids are ignored. An orphaned session is adopted by the socket that acknowledges.
+  // Unknown ids are ignored. An orphaned session is adopted by the socket whose
+  // acknowledgement removes something.
   Task<Result<AcknowledgeReceipt>> acknowledge(Caller caller, RemoveRequest request,
                                                Deadline deadline);
   Task<Result<void>> remove_all(Caller caller, QueueRequest request, Deadline deadline);

@@ -135,7 +135,8 @@ class Model {
     const std::size_t gateway = phone.gateway == kNowhere ? pick(2) : phone.gateway;
     std::uint64_t socket = phone.holder;
     if (socket == 0) socket = sockets_[gateway * 2 + pick(2)];
-    if (phone.gateway != kNowhere) phone.holder = socket;  // an orphan is adopted
+    // An orphan is adopted by whoever removes something.
+    if (phone.gateway != kNowhere && !numbers.empty()) phone.holder = socket;
     std::vector<MessageId> ids;
     for (const int number : numbers) {
       ids.push_back(phone.pending.at(number));

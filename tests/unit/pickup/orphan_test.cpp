@@ -35,6 +35,31 @@ struct OrphanTest : testing::Test {
   }
 };
 
+TEST_F(OrphanTest, WhatWasBroadcastStaysVisibleUntilSomebodyAdoptsTheSession) {
+  gateway.subscribe(2);
+  gateway.open("c", 1);
+  add("1");
+  add("2");
+  gateway.close_socket(1);
+  gateway.pass(milliseconds(100));
+  EXPECT_EQ(received(2), (Payloads{"1", "2"}));
+  EXPECT_EQ(gateway.count("c", 3), 2u) << "the phone may come back anywhere and ask";
+  EXPECT_EQ(gateway.take("c", 3), (Payloads{"1", "2"}));
+  gateway.acknowledge("c", {MessageId("message-1")}, 2);
+  EXPECT_EQ(gateway.count("c", 2), 0u) << "in flight to the adopter";
+}
+
+TEST_F(OrphanTest, AnAcknowledgementThatRemovesNothingAdoptsNothing) {
+  gateway.open("c", 1);
+  gateway.close_socket(1);
+  gateway.acknowledge("c", {}, 2);
+  gateway.acknowledge("c", {MessageId("unknown-id")}, 2);
+  add("1");
+  EXPECT_TRUE(received(2).empty());
+  gateway.pass(seconds(10));
+  EXPECT_FALSE(gateway.live("c"));
+}
+
 TEST_F(OrphanTest, ASlowReadForTheLostSocketDoesNotOvertakeWhatItLeftUnacknowledged) {
   gateway.open("c", 1);
   add("1");
