@@ -31,9 +31,9 @@ void log_escaped(std::exception_ptr escaped) {
   try {
     std::rethrow_exception(escaped);
   } catch (const std::exception& e) {
-    log::error("A call ended with an exception", {{"what", e.what()}});
+    log::error("a call ended with an exception", {{"what", e.what()}});
   } catch (...) {
-    log::error("A call ended with an exception of unknown type");
+    log::error("a call ended with an exception of unknown type");
   }
 }
 

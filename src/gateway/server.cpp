@@ -158,10 +158,10 @@ void Server::State::drain() {
   });
   // The last fifth is for the close frames of those that have to leave calls behind.
   if (open_sockets_.wait_until_none(begin + options_.drain_timeout * 4 / 5)) return;
-  log::warn("Sockets with calls in hand are closed", {{"sockets", open_sockets_.count()}});
+  log::warn("sockets with calls in hand are closed", {{"sockets", open_sockets_.count()}});
   on_each_thread([](SocketThread& thread) { thread.close_all(); });
   if (open_sockets_.wait_until_none(begin + options_.drain_timeout)) return;
-  log::warn("Sockets that do not close are cut", {{"sockets", open_sockets_.count()}});
+  log::warn("sockets that do not close are cut", {{"sockets", open_sockets_.count()}});
   on_each_thread([](SocketThread& thread) { thread.cut_all(); });
 }
 

@@ -13,6 +13,7 @@
 #include "gateway/socket_thread.hpp"
 #include "gateway/token.hpp"
 #include "net/http_head.hpp"
+#include "net/listener.hpp"
 #include "net/websocket/frame_writer.hpp"
 #include "net/websocket/handshake.hpp"
 #include "rpc/wire.hpp"
@@ -58,6 +59,12 @@ Session::Session(SocketThread& home, int fd, SocketAccount& account)
   home_.io().watch(fd_, *this, IoThread::Interest::read);
 }
 
+// "127.0.0.1:40000", and the name the client gave itself, if any.
+std::string Session::peer() const {
+  const std::string address = peer_address(fd_);
+  return client_name_.empty() ? address : address + " " + client_name_;
+}
+
 Session::~Session() {
   if (fd_ >= 0) ::close(fd_);
 }
@@ -69,8 +76,8 @@ void Session::on_ready(IoThread::Ready ready) {
   try {
     work(ready);
   } catch (const std::exception& e) {  // a bug, or no memory: of this socket alone
-    log::error("A socket is cut after an exception",
-               {{"socket", account_.id.value}, {"client", client_name_}, {"what", e.what()}});
+    log::error("a socket is cut after an exception",
+               {{"socket", account_.id.value}, {"peer", peer()}, {"what", e.what()}});
     cut();
   }
 }
@@ -141,13 +148,18 @@ void Session::shake_hands(std::string_view head) {
   home_.directory().open(account_);
   home_.metrics().sockets_accepted.add();
   home_.metrics().sockets_open.add();
-  log::debug("A socket was opened", {{"socket", account_.id.value}, {"client", client_name_}});
+  if (log::enabled(log::Level::debug)) {
+    log::debug("a socket was opened", {{"socket", account_.id.value}, {"peer", peer()}});
+  }
   flush_later();
 }
 
 void Session::refuse(int status, std::string reason) {
   home_.metrics().sockets_refused.add();
-  log::debug("A handshake was refused", {{"status", status}, {"reason", reason}});
+  if (home_.may_log_refusal()) {
+    log::warn("a handshake was refused",
+              {{"peer", peer()}, {"status", status}, {"reason", reason}});
+  }
   outbox_.append(websocket::refuse(status, std::move(reason)).response);
   phase_ = Phase::closing;
   phase_since_ = home_.io().now();
@@ -186,8 +198,8 @@ void Session::on_close(CloseCode code) {
 
 void Session::on_protocol_error(const Event& event) {
   home_.metrics().protocol_errors.add();
-  log::info("A socket broke the WebSocket protocol", {{"socket", account_.id.value},
-                                                      {"client", client_name_},
+  log::info("a socket broke the WebSocket protocol", {{"socket", account_.id.value},
+                                                      {"peer", peer()},
                                                       {"code", static_cast<int>(event.code)},
                                                       {"reason", event.reason}});
   close(event.code, event.reason);
@@ -277,6 +289,7 @@ std::string Session::unsubscribe(const rpc::Unsubscribe& call) {
 Result<std::string> Session::log_in(const rpc::Login& call) {
   const std::string& token = home_.options().auth_token;
   if (!token.empty() && !is_same_token(call.token, token)) {
+    if (home_.may_log_refusal()) log::warn("a login was refused", {{"peer", peer()}});
     return fail(Errc::unauthorized, "the token is wrong");
   }
   authorized_ = true;
@@ -454,16 +467,15 @@ void Session::check_time(SteadyTime now) {
   if (phase_ == Phase::closing && since(phase_since_) >= kClosingTimeout) return end();
   if (!is_open()) return;
   if (over_bound_since_ && since(*over_bound_since_) >= options.slow_reader_timeout) {
-    log::warn("A socket that does not read is cut", {{"socket", account_.id.value},
-                                                     {"client", client_name_},
-                                                     {"waiting_bytes", outbox_.bytes()}});
+    log::warn(
+        "a socket that does not read is cut",
+        {{"socket", account_.id.value}, {"peer", peer()}, {"waiting_bytes", outbox_.bytes()}});
     return end();
   }
   if (!has_calls()) lanes_.trim();
   if (paused_) return;
   if (since(last_received_) >= options.dead_after) {
-    log::info("A socket fell silent and is cut",
-              {{"socket", account_.id.value}, {"client", client_name_}});
+    log::info("a socket fell silent and is cut", {{"socket", account_.id.value}, {"peer", peer()}});
     home_.metrics().sockets_lost_keepalive.add();
     return end();
   }
@@ -494,7 +506,9 @@ void Session::cut() {
 }
 
 void Session::end() {
-  log::debug("A socket has ended", {{"socket", account_.id.value}, {"client", client_name_}});
+  if (log::enabled(log::Level::debug)) {
+    log::debug("a socket has ended", {{"socket", account_.id.value}, {"peer", peer()}});
+  }
   if (phase_ == Phase::handshake) home_.metrics().sockets_refused.add();
   if (was_open_) home_.metrics().sockets_open.add(-1);
   home_.directory().close(account_);

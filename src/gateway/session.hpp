@@ -89,6 +89,7 @@ class Session final : public IoThread::Source, public CallOrigin {
     std::size_t searched = 0;
   };
 
+  std::string peer() const;  // for logs
   void work(IoThread::Ready ready);
   void read();
   void read_handshake(std::span<char> bytes);

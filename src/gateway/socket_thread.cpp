@@ -21,6 +21,9 @@ constexpr milliseconds kTick{25};
 constexpr milliseconds kLongestWalk{1'000};
 // What the end of a turn brings about is seen to at once, up to this often.
 constexpr int kPassesPerTurn = 3;
+// Lines about refused peers, per thread and interval.
+constexpr int kRefusalLines = 10;
+constexpr std::chrono::seconds kRefusalInterval{10};
 
 std::size_t ticks_per_walk(const Server::Options& options) {
   const milliseconds shortest = std::min({options.ping_interval, options.dead_after,
@@ -67,7 +70,7 @@ void SocketThread::adopt(int fd, Admission admission) {
   try {
     sessions_[slot] = std::make_unique<Session>(*this, fd, account);
   } catch (const std::exception& e) {  // the kernel watches no more descriptors
-    log::error("A connection could not be taken in", {{"what", e.what()}});
+    log::error("a connection could not be taken in", {{"what", e.what()}});
     ::close(fd);
     directory_.remove(account);
     open_sockets_.remove();
@@ -137,6 +140,15 @@ void SocketThread::see_to_ended() {
     directory_.remove(account);
   }
   ending_.clear();
+}
+
+bool SocketThread::may_log_refusal() {
+  const auto now = io_.now();
+  if (now - refusals_since_ >= kRefusalInterval) {
+    refusals_since_ = now;
+    refusals_logged_ = 0;
+  }
+  return ++refusals_logged_ <= kRefusalLines;
 }
 
 void SocketThread::resume_later(SocketId socket) {

@@ -77,6 +77,8 @@ class SocketThread {
   void socket_gone() { open_sockets_.remove(); }
   // The session has ended and has no more calls: it goes when the turn ends.
   void see_to(Session& session) { ending_.push_back(&session); }
+  // Whether one more line about refused peers may be logged: a flood of them is cut short.
+  bool may_log_refusal();
   // Calls resume_parked() in a later turn, if the socket is still open then.
   void resume_later(SocketId socket);
   // Tells the service, before the turn ends.
@@ -106,6 +108,8 @@ class SocketThread {
 
   std::vector<std::unique_ptr<Session>> sessions_;  // by slot
   std::vector<Session*> dirty_;
+  std::chrono::steady_clock::time_point refusals_since_;
+  int refusals_logged_ = 0;
   std::vector<Session*> ending_;
   std::vector<SocketId> drained_;
   std::vector<SocketId> subscribed_;

@@ -144,7 +144,7 @@ class HttpServer::State::Connection final : public IoThread::Source {
     try {
       response = server_.handler_({.method = request.method, .target = request.target});
     } catch (const std::exception& e) {
-      log::error("A page could not be made", {{"target", request.target}, {"what", e.what()}});
+      log::error("a page could not be made", {{"target", request.target}, {"what", e.what()}});
       response = {.status = 500, .body = "this page could not be made\n"};
     }
     answer(response, keep_alive, request.method == "GET");

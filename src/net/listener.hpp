@@ -35,4 +35,7 @@ class Listener {
   int spare_ = -1;  // a descriptor to give up when there are no more
 };
 
+// The peer of a connected socket as "127.0.0.1:40000" or "[::1]:40000"; "unknown" when it is gone.
+std::string peer_address(int fd);
+
 }  // namespace mpr
