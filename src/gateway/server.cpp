@@ -114,9 +114,10 @@ void Server::State::hand_over(int fd) {
     ::close(fd);
     return;
   }
+  const bool fits = open - open_sockets_.refused() < options_.max_connections;
+  const auto admission = fits ? SocketThread::Admission::serve : SocketThread::Admission::refuse;
   open_sockets_.add();
-  const auto admission = open < options_.max_connections ? SocketThread::Admission::serve
-                                                         : SocketThread::Admission::refuse;
+  if (!fits) open_sockets_.add_refused();
   SocketThread& thread = *threads_[next_thread_++ % threads_.size()];
   if (thread.io().is_current()) {
     thread.adopt(fd, admission);

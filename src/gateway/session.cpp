@@ -167,6 +167,11 @@ void Session::refuse(int status, std::string reason) {
   flush_later();
 }
 
+void Session::refuse_over_limit() {
+  over_limit_ = true;
+  refuse(503, "too many connections");
+}
+
 void Session::read_frames(std::span<char> bytes) {
   reader_.feed(bytes);
   for (Event event = reader_.next(); event.kind != Event::Kind::need_more; event = reader_.next()) {
@@ -510,7 +515,6 @@ void Session::end() {
     log::debug("a socket has ended", {{"socket", account_.id.value}, {"peer", peer()}});
   }
   if (phase_ == Phase::handshake) home_.metrics().sockets_refused.add();
-  if (was_open_) home_.metrics().sockets_open.add(-1);
   home_.directory().close(account_);
   if (!parked_.empty()) {
     phase_ = Phase::closing;  // does not listen any more: the parked calls end
@@ -523,7 +527,8 @@ void Session::end() {
   published_bytes_ = 0;
   outbox_.clear();
   handshake_.reset();
-  home_.socket_gone();
+  home_.socket_gone(over_limit_);
+  if (was_open_) home_.metrics().sockets_open.add(-1);
   if (!has_calls()) home_.see_to(*this);
 }
 

@@ -62,6 +62,8 @@ class Session final : public IoThread::Source, public CallOrigin {
 
   // Answers the handshake, which need not have come yet, with an HTTP error.
   void refuse(int status, std::string reason);
+  // The same, because there are too many connections.
+  void refuse_over_limit();
   // Closes with 1012 as soon as the calls in hand are answered; further ones are not taken.
   void start_draining();
   // Closes with this code now, without waiting for calls.
@@ -122,6 +124,7 @@ class Session final : public IoThread::Source, public CallOrigin {
   int fd_;
   Phase phase_ = Phase::handshake;
   bool was_open_ = false;
+  bool over_limit_ = false;
   bool authorized_ = false;
   bool draining_ = false;
   bool paused_ = false;       // not read, because of what waits to be written or to be done

@@ -73,13 +73,14 @@ void SocketThread::adopt(int fd, Admission admission) {
     log::error("a connection could not be taken in", {{"what", e.what()}});
     ::close(fd);
     directory_.remove(account);
-    open_sockets_.remove();
+    socket_gone(admission == Admission::refuse);
     return;
   }
   if (draining_) {
+    if (admission == Admission::refuse) open_sockets_.remove_refused();
     sessions_[slot]->cut();
   } else if (admission == Admission::refuse) {
-    sessions_[slot]->refuse(503, "too many connections");
+    sessions_[slot]->refuse_over_limit();
   }
 }
 

@@ -32,12 +32,17 @@ class PickupService;
 class OpenSockets {
  public:
   std::size_t count() const noexcept { return count_.load(std::memory_order_relaxed); }
+  // Those that are being told that there are too many; they take nobody's place.
+  std::size_t refused() const noexcept { return refused_.load(std::memory_order_relaxed); }
   void add() noexcept { count_.fetch_add(1, std::memory_order_relaxed); }
+  void add_refused() noexcept { refused_.fetch_add(1, std::memory_order_relaxed); }
+  void remove_refused() noexcept { refused_.fetch_sub(1, std::memory_order_relaxed); }
   void remove();
   bool wait_until_none(std::chrono::steady_clock::time_point limit);
 
  private:
   std::atomic<std::size_t> count_ = 0;
+  std::atomic<std::size_t> refused_ = 0;  // a part of count_
   std::mutex mutex_;
   std::condition_variable none_;
 };
@@ -74,7 +79,10 @@ class SocketThread {
   bool draining() const noexcept { return draining_; }
   // The session has something to write; it is flushed before the turn ends.
   void flush_later(Session& session) { dirty_.push_back(&session); }
-  void socket_gone() { open_sockets_.remove(); }
+  void socket_gone(bool was_over_limit) {
+    if (was_over_limit) open_sockets_.remove_refused();
+    open_sockets_.remove();
+  }
   // The session has ended and has no more calls: it goes when the turn ends.
   void see_to(Session& session) { ending_.push_back(&session); }
   // Whether one more line about refused peers may be logged: a flood of them is cut short.

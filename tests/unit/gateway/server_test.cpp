@@ -56,7 +56,7 @@ TEST(Server, TurnsAwayWhatIsOverTheLimitOfConnections) {
     EXPECT_EQ(second.receive().kind, Kind::need_more);
   }
   while (bed.metrics().sockets_open.value() > 1) first.call("ping");
-  TestSocket third(bed.port);  // there is room again
+  TestSocket third(bed.port);  // there is room again, whatever became of the refused one
   EXPECT_EQ(third.call("ping"), result(R"("pong")", "1"));
 }
 
