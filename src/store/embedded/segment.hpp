@@ -38,13 +38,13 @@ std::string segment_name(std::uint64_t sequence);
 std::optional<std::uint64_t> parse_segment_name(std::string_view name);
 
 struct Segment : std::enable_shared_from_this<Segment> {
-  Segment(SegmentHeader h, std::unique_ptr<File> f)
+  Segment(SegmentHeader h, std::shared_ptr<File> f)
       : header(h), name(segment_name(h.sequence)), seed(checksum_seed(h)), file(std::move(f)) {}
 
   const SegmentHeader header;
   const std::string name;
   const std::uint32_t seed;
-  std::unique_ptr<File> file;
+  const std::shared_ptr<File> file;  // shared with the spare that the segment may become
 
   // The writer's own.
   std::uint64_t end = kSegmentHeaderBytes;  // where the next record goes

@@ -182,7 +182,8 @@ Result<void> SegmentLog::drop_oldest() {
   if (unread && spares_.size() < kMostSpares && segment->file_bytes == segment_bytes_) {
     const std::string name = spare_name(next_spare_++);
     if (auto renamed = files_.rename(path, directory_.file(name)); !renamed) return renamed;
-    spares_.push_back({name, std::move(segment->file), segment->file_bytes});
+    // The segment itself stays as it is: its last readers' view of it was never written to.
+    spares_.push_back({name, segment->file, segment->file_bytes});
   } else if (auto removed = files_.remove(path); !removed) {
     return removed;
   }

@@ -67,7 +67,7 @@ class SegmentLog {
  private:
   struct Spare {
     std::string name;
-    std::unique_ptr<File> file;
+    std::shared_ptr<File> file;
     std::uint64_t bytes = 0;
   };
 
