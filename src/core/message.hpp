@@ -37,16 +37,21 @@ struct PushToken {
 // while after the message is gone.
 enum class IdOrigin { server, caller };
 
+// What the answer to an add has to tell beside the position. The predecessor costs some stores a
+// second look into the queue.
+enum class AddAnswer { brief, with_previous };
+
 // A message on its way into a store.
 struct NewMessage {
   Connection connection;
-  MessageId id;
+  MessageId id;  // with IdOrigin::server a proposal
   IdOrigin id_origin = IdOrigin::server;
   std::vector<RecipientDid> recipient_dids;
   Payload payload;
   TimePoint received_at;
   std::optional<TimePoint> expires_at;  // from this moment on it is neither counted nor returned
   std::optional<PushToken> push_token;
+  AddAnswer answer = AddAnswer::with_previous;
 
   std::uint64_t size() const { return payload->size(); }  // bytes of payload
 };

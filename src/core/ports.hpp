@@ -32,12 +32,25 @@ class IdSource {
   virtual MessageId next_message_id() = 0;
 };
 
+// Where a live session is: on which gateway, under which fencing number.
+struct SessionPlace {
+  GatewayId gateway;
+  Epoch epoch;
+
+  bool operator==(const SessionPlace&) const = default;
+};
+
 struct AddOutcome {
-  MessageId id;
+  MessageId id;  // the given one; with IdOrigin::server the store may have chosen another
   TimePoint received_at;
   Position position;
-  Position previous;  // the newest pending message before it in its queue; 0: none
-  // The id was known: nothing was stored; id, time and position are the first add's, previous is 0.
+  // The newest pending message before it in its queue; 0: none. Empty: the store was not asked
+  // (NewMessage::answer) and does not know.
+  std::optional<Position> previous;
+  // The session record as it stood after the message was stored, for stores that read it in the
+  // same step; the gateway in it may be dead. Outer empty: ask the directory.
+  std::optional<std::optional<SessionPlace>> session;
+  // The id was known: nothing was stored; id, time and position are the first add's.
   bool duplicate = false;
 };
 
@@ -101,12 +114,12 @@ class MessageStore {
   virtual StoreTotals totals() const = 0;
 };
 
-// Where a live session is: on which gateway, under which fencing number.
-struct SessionPlace {
-  GatewayId gateway;
-  Epoch epoch;
-
-  bool operator==(const SessionPlace&) const = default;
+// Whether a session record still counts.
+enum class Presence {
+  live,  // its gateway is alive
+  lost,  // its gateway died or left, less than the orphan grace ago: the mediator that held the
+         // session may be back on any gateway
+  gone,
 };
 
 // A session that an earlier incarnation of this gateway held and did not close.
@@ -121,11 +134,13 @@ struct RecoveredSession {
 class LiveDirectoryListener {
  public:
   virtual ~LiveDirectoryListener() = default;
-  // Another gateway accepted `message` for a session that is here.
-  virtual void on_announced(Connection connection, Epoch epoch, StoredMessage message,
-                            Position previous) = 0;
+  // Another gateway accepted a message, at this position, for a session that is here.
+  virtual void on_announced(Connection connection, Position position) = 0;
   // A newer session of the connection was opened on another gateway.
   virtual void on_superseded(Connection connection, Epoch newer) = 0;
+  // A message for a session whose socket vanished, wherever that was: it goes to the sockets of the
+  // tenant that listen here, and who acknowledges it may take the session on.
+  virtual void on_orphan_message(Connection connection, Epoch orphan, StoredMessage message) = 0;
   // Announcements or newer sessions may have gone unheard, or a gateway died that may have stored a
   // message without announcing it: every session here has to look into its queue, and whether it
   // is still the newest.
@@ -149,10 +164,23 @@ class LiveDirectory {
   virtual Task<Result<std::optional<SessionPlace>>> find(Connection connection,
                                                          Deadline deadline) = 0;
 
-  // Hands a message to the gateway that holds the session. Lost announcements end in on_gap().
-  virtual Task<Result<void>> announce(Connection connection, SessionPlace place,
-                                      StoredMessage message, Position previous,
+  // Puts the record of a session held here back if the backend lost it, and yields the place that
+  // stands afterwards: another one if a newer session was opened.
+  virtual Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,
+                                           Position opened_at, Deadline deadline) = 0;
+
+  // What is known of a session's gateway. Never blocks.
+  virtual Presence presence(const SessionPlace& place) const = 0;
+
+  // Tells the gateway that holds the session of a message accepted at `position`. Fails when nobody
+  // there listens; an announcement that is lost on its way ends in on_gap() there.
+  virtual Task<Result<void>> announce(Connection connection, SessionPlace place, Position position,
                                       Deadline deadline) = 0;
+
+  // Hands a message of an orphaned session to every other gateway. As good as the network: what is
+  // lost stays pending.
+  virtual Task<Result<void>> broadcast(Connection connection, Epoch orphan, StoredMessage message,
+                                       Deadline deadline) = 0;
 
   // Sessions that an earlier incarnation left open; still live until closed. Called once, at start.
   virtual Task<Result<std::vector<RecoveredSession>>> recover() = 0;
