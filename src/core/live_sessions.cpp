@@ -321,7 +321,8 @@ std::optional<Epoch> LiveSessions::close(const Connection& connection, SocketId 
                                          const std::optional<SessionId>& session_id) {
   Session* s = table_->find(connection);
   if (!s || (!s->orphaned() && s->holder != caller)) return std::nullopt;
-  if (session_id && s->session_id() != session_id->value) return std::nullopt;
+  const bool other = session_id && !s->session_id().empty() && s->session_id() != session_id->value;
+  if (other) return std::nullopt;
   const Epoch epoch = s->epoch;
   table_->erase(s);
   return epoch;
@@ -433,6 +434,15 @@ Offer LiveSessions::offer(const Connection& connection, const MessageRef& messag
   table_->put_in_flight(
       s, message, {message.id, now + limits_.acknowledgement_deadline, false, copy_of(push_token)});
   return Offer::deliver;
+}
+
+Offer LiveSessions::announce(const Connection& connection, Position position) {
+  Session* s = table_->find(connection);
+  if (!s) return Offer::no_session;
+  if (position <= s->cursor) return Offer::done;
+  if (s->traffic) s->traffic->accepted_meanwhile = true;
+  table_->set_behind(s, true);
+  return s->blocked ? Offer::blocked : Offer::wait;
 }
 
 void LiveSessions::postpone(const Connection& connection, Epoch epoch, const MessageRef& message) {

@@ -63,7 +63,8 @@ class LiveSessions {
   void restore(const Connection& connection, const SessionId& session_id, Epoch epoch,
                Position opened_at, SteadyPoint now);
 
-  // Ends the session if `caller` holds it, or nobody does; with a session id only if that matches.
+  // Ends the session if `caller` holds it, or nobody does; with a session id only if that matches
+  // (or the session was taken on from another gateway, which kept its id to itself).
   // Yields the epoch of the session that ended.
   std::optional<Epoch> close(const Connection& connection, SocketId caller,
                              const std::optional<SessionId>& session_id);
@@ -110,6 +111,10 @@ class LiveSessions {
   // cursor and marks it in flight.
   Offer offer(const Connection& connection, const MessageRef& message, Position previous,
               const std::optional<PushToken>& push_token, SteadyPoint now);
+
+  // A message was accepted at `position` by another gateway: the session has to read it from its
+  // queue. Never `deliver`.
+  Offer announce(const Connection& connection, Position position);
 
   // The socket could not take a message that offer() or pump_offer() allowed: it is pending again
   // and the session is behind and blocked.

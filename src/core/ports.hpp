@@ -141,6 +141,9 @@ class LiveDirectoryListener {
   // A message for a session whose socket vanished, wherever that was: it goes to the sockets of the
   // tenant that listen here, and who acknowledges it may take the session on.
   virtual void on_orphan_message(Connection connection, Epoch orphan, StoredMessage message) = 0;
+  // A socket of the tenant listens at another gateway since now: it may belong to the mediator of
+  // an orphan that is here.
+  virtual void on_listener_elsewhere(TenantId tenant) = 0;
   // Announcements or newer sessions may have gone unheard, or a gateway died that may have stored a
   // message without announcing it: every session here has to look into its queue, and whether it
   // is still the newest.
@@ -161,6 +164,8 @@ class LiveDirectory {
   // nothing.
   virtual Task<Result<bool>> close(Connection connection, Epoch epoch, Deadline deadline) = 0;
 
+  // The record of the connection's newest session. presence() says whether it counts; those of
+  // gateways that are gone need not be found.
   virtual Task<Result<std::optional<SessionPlace>>> find(Connection connection,
                                                          Deadline deadline) = 0;
 
@@ -181,6 +186,8 @@ class LiveDirectory {
   // lost stays pending.
   virtual Task<Result<void>> broadcast(Connection connection, Epoch orphan, StoredMessage message,
                                        Deadline deadline) = 0;
+  // Tells every other gateway that a socket of the tenant listens here now. As good as the network.
+  virtual Task<Result<void>> listener_came(TenantId tenant, Deadline deadline) = 0;
 
   // Sessions that an earlier incarnation left open; still live until closed. Called once, at start.
   virtual Task<Result<std::vector<RecoveredSession>>> recover() = 0;

@@ -85,17 +85,35 @@ Task<Result<bool>> PickupService::has_session(Caller caller, ConnectionId connec
   }
   const auto place = co_await ports_.directory.find(connection, deadline);
   if (!place) co_return std::unexpected(place.error());
-  co_return place->has_value() && (*place)->gateway != ports_.directory.self();
+  co_return place->has_value() && (*place)->gateway != ports_.directory.self() &&
+      ports_.directory.presence(**place) == Presence::live;
 }
 
 // In doubt, when the directory does not answer, the session stays.
 Task<bool> PickupService::verify(Connection connection, Epoch epoch, Deadline deadline) {
   const auto place = co_await ports_.directory.find(connection, deadline);
   if (!place) log::warn("could not look up a live session", {{"reason", place.error().context}});
-  if (!place || !*place || (*place)->gateway == ports_.directory.self()) co_return true;
-  if ((*place)->epoch < epoch) co_return true;
-  on_superseded(std::move(connection), (*place)->epoch);
-  co_return false;
+  co_return !place || !*place || is_newest(std::move(connection), epoch, **place);
+}
+
+Task<bool> PickupService::renew(Connection connection, Epoch epoch, Deadline deadline) {
+  std::optional<LiveSessions::View> view;
+  {
+    Shard& shard = shard_of(connection);
+    std::lock_guard lock(shard.mutex);
+    view = shard.sessions.find(connection);
+  }
+  if (!view || view->epoch != epoch) co_return false;
+  const auto place = co_await ports_.directory.renew(connection, std::move(view->session_id), epoch,
+                                                     view->cursor, deadline);
+  if (!place) log::warn("could not renew a live session", {{"reason", place.error().context}});
+  co_return !place || is_newest(std::move(connection), epoch, *place);
+}
+
+bool PickupService::is_newest(Connection connection, Epoch epoch, const SessionPlace& place) {
+  if (place.gateway == ports_.directory.self() || place.epoch < epoch) return true;
+  on_superseded(std::move(connection), place.epoch);
+  return false;
 }
 
 // Tells the directory, and wakes the phone if messages wait for it. What fails is tried again.
@@ -104,7 +122,8 @@ Task<void> PickupService::end_session(Connection connection, Epoch epoch, Deadli
   if (!closed) co_return try_end_later(std::move(connection), epoch, closed.error());
   if (!*closed) {
     const auto newer = co_await ports_.directory.find(connection, deadline);
-    if (newer && *newer) co_return;  // the phone is live by another session
+    // The phone may be live by another session.
+    if (newer && *newer && ports_.directory.presence(**newer) == Presence::live) co_return;
   }
   const auto token = co_await ports_.store.newest_push_token(connection, deadline);
   if (!token) co_return try_end_later(std::move(connection), epoch, token.error());
@@ -161,10 +180,20 @@ void PickupService::start_pumps(std::vector<Connection> connections) {
   for (Connection& connection : connections) start_pump(std::move(connection));
 }
 
-Task<void> PickupService::pump(Connection connection, std::optional<PushRequest> if_unreachable) {
+Task<bool> PickupService::pump_queue(Connection connection) {
   PumpOutcome outcome{true, false};
   while (outcome.go_on) outcome = co_await pump_once(connection);
-  if (outcome.unreachable && if_unreachable) push(std::move(*if_unreachable));
+  co_return outcome.unreachable;
+}
+
+Task<void> PickupService::pump(Connection connection, std::optional<PushRequest> if_unreachable) {
+  const bool unreachable = co_await pump_queue(std::move(connection));
+  if (unreachable && if_unreachable) push(std::move(*if_unreachable));
+}
+
+Task<void> PickupService::pump_announced(Connection connection) {
+  if (!co_await pump_queue(connection)) co_return;
+  co_await remind(std::move(connection), MessageId(), PushReason::message_added);
 }
 
 Task<PickupService::PumpOutcome> PickupService::pump_once(Connection connection) {
@@ -178,7 +207,7 @@ Task<PickupService::PumpOutcome> PickupService::pump_once(Connection connection)
     query.queue.exclude = shard.sessions.in_flight(connection);
   }
   const Deadline deadline = Deadline::after(kBackgroundDeadline);
-  if (step->unverified && !co_await verify(connection, step->epoch, deadline)) {
+  if (step->unverified && !co_await renew(connection, step->epoch, deadline)) {
     co_return PumpOutcome();
   }
   query.queue.connection = connection;
@@ -194,25 +223,49 @@ Task<PickupService::PumpOutcome> PickupService::pump_once(Connection connection)
   co_return PumpOutcome();
 }
 
+bool PickupService::send_to_listeners(LiveSessions& sessions, const Connection& connection,
+                                      Epoch epoch, const std::vector<StoredMessage>& messages) {
+  if (ports_.sink.deliver_to_subscribers(connection, messages) > 0) {
+    ports_.metrics.messages_delivered.add(messages.size());
+    return true;
+  }
+  ports_.metrics.deliveries_postponed.add(messages.size());
+  // The last first: the session goes on where the earliest of them is.
+  for (auto message = messages.rbegin(); message != messages.rend(); ++message) {
+    sessions.postpone(connection, epoch, {message->id, message->position});
+  }
+  return false;
+}
+
 PickupService::PumpOutcome PickupService::send_pumped(const Connection& connection,
                                                       const LiveSessions::PumpStep& step,
                                                       const std::vector<StoredMessage>& messages) {
   Shard& shard = shard_of(connection);
   PumpOutcome outcome;
-  auto end = messages.empty() ? LiveSessions::PumpEnd::drained : LiveSessions::PumpEnd::more;
-  std::lock_guard lock(shard.mutex);
-  const auto view = shard.sessions.find(connection);
-  for (const StoredMessage& message : messages) {
-    if (!shard.sessions.pump_offer(connection, step, {message.id, message.position},
-                                   message.push_token, ports_.clock.steady_now())) {
-      continue;
+  std::vector<StoredMessage> orphaned;
+  {
+    auto end = messages.empty() ? LiveSessions::PumpEnd::drained : LiveSessions::PumpEnd::more;
+    std::lock_guard lock(shard.mutex);
+    const auto view = shard.sessions.find(connection);
+    for (const StoredMessage& message : messages) {
+      if (!shard.sessions.pump_offer(connection, step, {message.id, message.position},
+                                     message.push_token, ports_.clock.steady_now())) {
+        continue;
+      }
+      if (view->holder == SocketId{}) {
+        orphaned.push_back(message);
+      } else if (!send(shard.sessions, connection, view->holder, step.epoch, message)) {
+        end = LiveSessions::PumpEnd::blocked;
+        break;
+      }
     }
-    if (send(shard.sessions, connection, view->holder, step.epoch, message)) continue;
-    outcome.unreachable = view->holder == SocketId{};
-    end = LiveSessions::PumpEnd::blocked;
-    break;
+    if (!orphaned.empty() && !send_to_listeners(shard.sessions, connection, step.epoch, orphaned)) {
+      outcome.unreachable = true;
+      end = LiveSessions::PumpEnd::blocked;
+    }
+    outcome.go_on = shard.sessions.end_pump(connection, step, end);
   }
-  outcome.go_on = shard.sessions.end_pump(connection, step, end);
+  if (!orphaned.empty()) broadcast(connection, step.epoch, std::move(orphaned));
   return outcome;
 }
 
@@ -238,6 +291,22 @@ void PickupService::socket_drained(SocketId socket) {
 }
 
 void PickupService::socket_subscribed(SocketId, TenantId tenant) {
+  orphans_elsewhere_.listener_came(tenant);
+  welcome(tenant);
+  background_.spawn(tell_listener_came(std::move(tenant)));
+}
+
+Task<void> PickupService::tell_listener_came(TenantId tenant) {
+  const auto told = co_await ports_.directory.listener_came(std::move(tenant),
+                                                            Deadline::after(kBackgroundDeadline));
+  if (!told)
+    log::warn("could not tell other gateways of a new listener",
+              {{"reason", told.error().context}});
+}
+
+void PickupService::on_listener_elsewhere(TenantId tenant) { welcome(tenant); }
+
+void PickupService::welcome(const TenantId& tenant) {
   for (auto& shard : shards_) {
     std::vector<Connection> behind;
     {
@@ -245,6 +314,49 @@ void PickupService::socket_subscribed(SocketId, TenantId tenant) {
       behind = shard->sessions.welcome(tenant, kSweepPerShard);
     }
     start_pumps(std::move(behind));
+  }
+}
+
+// --- orphans of other gateways ----------------------------------------------------------------
+
+void PickupService::broadcast(Connection connection, Epoch orphan,
+                              std::vector<StoredMessage> messages) {
+  background_.spawn(broadcast_all(std::move(connection), orphan, std::move(messages)));
+}
+
+Task<void> PickupService::broadcast_all(Connection connection, Epoch orphan,
+                                        std::vector<StoredMessage> messages) {
+  const Deadline deadline = Deadline::after(kBackgroundDeadline);
+  for (StoredMessage& message : messages) {
+    const auto sent =
+        co_await ports_.directory.broadcast(connection, orphan, std::move(message), deadline);
+    if (sent) continue;
+    log::warn("could not broadcast a message", {{"reason", sent.error().context}});
+    co_return;
+  }
+}
+
+void PickupService::on_orphan_message(Connection connection, Epoch orphan, StoredMessage message) {
+  if (has_session_here(connection)) return;
+  if (orphans_elsewhere_.had(connection, orphan, message.position)) return;
+  const std::span<const StoredMessage> one(&message, 1);
+  if (ports_.sink.deliver_to_subscribers(connection, one) == 0) return;
+  ports_.metrics.messages_delivered.add();
+  orphans_elsewhere_.note(connection, orphan, message.position, ports_.clock.steady_now());
+}
+
+Task<void> PickupService::take_on(Caller caller, Connection connection, Epoch orphan) {
+  const Deadline deadline = Deadline::after(kBackgroundDeadline);
+  const auto place = co_await ports_.directory.find(connection, deadline);
+  // Closed meanwhile, or the phone is live by another one.
+  if (!place || !*place || (*place)->epoch != orphan) co_return;
+  // Its id is known only to the gateway that lost it.
+  const auto opened =
+      co_await open_session(caller, {std::move(connection.id), SessionId()}, deadline);
+  if (opened) {
+    ports_.metrics.live_sessions_adopted.add();
+  } else {
+    log::warn("could not take on a live session", {{"reason", opened.error().context}});
   }
 }
 
@@ -281,30 +393,43 @@ void PickupService::tick(Shard& shard, SteadyPoint now, bool retry) {
   for (auto& overdue : expired.overdue) {  // those of one connection stand together
     if (!overdue.push_token || (reminded && *reminded == overdue.connection)) continue;
     reminded = &overdue.connection;
-    background_.spawn(remind(overdue.connection, std::move(overdue.message.id)));
+    background_.spawn(remind(overdue.connection, std::move(overdue.message.id),
+                             PushReason::acknowledgement_overdue));
   }
   start_ends(std::move(expired.ended));
   start_pumps(std::move(behind));
 }
 
-// Wakes a phone that did not acknowledge in time, unless nothing waits for it any more: the
-// acknowledgement may have come through another gateway, or the message expired.
-Task<void> PickupService::remind(Connection connection, MessageId overdue) {
+// Wakes a phone that did not acknowledge in time or cannot be reached, unless nothing waits for it
+// any more: the acknowledgement may have come through another gateway, or the message expired.
+Task<void> PickupService::remind(Connection connection, MessageId overdue, PushReason reason) {
   const auto token =
       co_await ports_.store.newest_push_token(connection, Deadline::after(kBackgroundDeadline));
   if (!token) {
     log::warn("could not look for a push token", {{"reason", token.error().context}});
     co_return;
   }
-  consider_push(std::move(connection), std::move(overdue), *token,
-                PushReason::acknowledgement_overdue);
+  consider_push(std::move(connection), std::move(overdue), *token, reason);
 }
 
-void PickupService::on_announced(Connection connection, Epoch, StoredMessage message,
-                                 Position previous) {
+void PickupService::on_announced(Connection connection, Position position) {
   // Whatever the epoch: the session's cursor says whether it has had the message. And if there is
   // no session, what ended it looks for messages that wait.
-  offer_here(connection, message, previous);
+  Offer offer;
+  bool orphaned = false;
+  {
+    Shard& shard = shard_of(connection);
+    std::lock_guard lock(shard.mutex);
+    offer = shard.sessions.announce(connection, position);
+    const auto view = shard.sessions.find(connection);
+    orphaned = view && view->holder == SocketId{};
+  }
+  if (offer == Offer::wait) {
+    background_.spawn(pump_announced(std::move(connection)));
+  } else if (offer == Offer::blocked && orphaned) {
+    // The phone's mediator may never come back.
+    background_.spawn(remind(std::move(connection), MessageId(), PushReason::message_added));
+  }
 }
 
 void PickupService::on_superseded(Connection connection, Epoch newer) {

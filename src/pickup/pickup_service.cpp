@@ -19,6 +19,11 @@ void report_bug(std::exception_ptr exception) {
   }
 }
 
+// Unknown is as good as "the one right before": a session that has not had that reads its queue.
+Position previous_of(const AddOutcome& added) {
+  return added.previous.value_or(Position{added.position.value - 1});
+}
+
 std::vector<Position> positions_of(const std::vector<StoredMessage>& messages) {
   std::vector<Position> positions;
   positions.reserve(messages.size());
@@ -29,7 +34,10 @@ std::vector<Position> positions_of(const std::vector<StoredMessage>& messages) {
 }  // namespace
 
 PickupService::PickupService(Ports ports, Options options)
-    : ports_(ports), options_(options), background_(report_bug) {
+    : ports_(ports),
+      options_(options),
+      orphans_elsewhere_(options.sessions.orphan_grace),
+      background_(report_bug) {
   for (auto& shard : shards_) shard = std::make_unique<Shard>(options_.sessions);
 }
 
@@ -90,25 +98,25 @@ Task<Result<AddReceipt>> PickupService::store_and_route(NewMessage message, Dead
   stored.payload = message.payload;
   stored.expires_at = message.expires_at;
   stored.push_token = message.push_token;
+  message.answer = has_session_here(connection) ? AddAnswer::with_previous : AddAnswer::brief;
 
   Result<AddOutcome> added = co_await ports_.store.add(std::move(message), deadline);
   if (!added) co_return std::unexpected(added.error());
   AddReceipt receipt{added->id, added->received_at};
-  stored.id = std::move(added->id);
+  stored.id = added->id;
   stored.position = added->position;
   stored.received_at = added->received_at;
-  Position previous = added->previous;
   if (added->duplicate) {
     ports_.metrics.messages_deduplicated.add();
     // The first add may have died before it told anyone. With the message as its own predecessor, a
     // session that has not had it reads the store, where the first payload is.
-    previous = added->position;
+    added->previous = added->position;
     if (!co_await is_pending(connection, added->position, deadline)) co_return receipt;
   } else {
     ports_.metrics.messages_added.add();
   }
-  if (!offer_here(connection, stored, previous)) {
-    co_await route(std::move(connection), std::move(stored), previous, deadline);
+  if (!offer_here(connection, stored, previous_of(*added))) {
+    co_await route(std::move(connection), std::move(stored), std::move(*added), deadline);
   }
   co_return receipt;
 }
@@ -161,11 +169,18 @@ Task<Result<std::vector<AddReceipt>>> PickupService::add_messages(Caller caller,
   co_return receipts;
 }
 
+bool PickupService::has_session_here(const Connection& connection) const {
+  Shard& shard = shard_of(connection);
+  std::lock_guard lock(shard.mutex);
+  return shard.sessions.contains(connection);
+}
+
 bool PickupService::offer_here(const Connection& connection, const StoredMessage& message,
                                Position previous) {
   Shard& shard = shard_of(connection);
   Offer offer;
   bool orphaned = false;
+  Epoch epoch;
   {
     std::lock_guard lock(shard.mutex);
     offer = shard.sessions.offer(connection, {message.id, message.position}, previous,
@@ -174,11 +189,14 @@ bool PickupService::offer_here(const Connection& connection, const StoredMessage
     if (offer == Offer::done) return true;
     const auto view = shard.sessions.find(connection);
     orphaned = view->holder == SocketId{};
-    if (offer == Offer::deliver) {
-      if (send(shard.sessions, connection, view->holder, view->epoch, message)) return true;
+    epoch = view->epoch;
+    if (offer == Offer::deliver &&
+        !send(shard.sessions, connection, view->holder, view->epoch, message)) {
       offer = Offer::blocked;
     }
   }
+  if (orphaned && offer != Offer::wait) broadcast(connection, epoch, {message});
+  if (offer == Offer::deliver) return true;
   std::optional<PushRequest> if_unreachable;
   if (orphaned && message.push_token) {
     // The phone's mediator may never come back.
@@ -194,36 +212,56 @@ bool PickupService::offer_here(const Connection& connection, const StoredMessage
 
 bool PickupService::send(LiveSessions& sessions, const Connection& connection, SocketId holder,
                          Epoch epoch, const StoredMessage& message) {
+  if (holder == SocketId{}) return send_to_listeners(sessions, connection, epoch, {message});
   const std::span<const StoredMessage> one(&message, 1);
-  const bool sent = holder == SocketId{}
-                        ? ports_.sink.deliver_to_subscribers(connection, one) > 0
-                        : ports_.sink.deliver(holder, connection, one) == Delivery::accepted;
-  if (sent) {
+  if (ports_.sink.deliver(holder, connection, one) == Delivery::accepted) {
     ports_.metrics.messages_delivered.add();
-  } else {
-    ports_.metrics.deliveries_postponed.add();
-    sessions.postpone(connection, epoch, {message.id, message.position});
+    return true;
   }
-  return sent;
+  ports_.metrics.deliveries_postponed.add();
+  sessions.postpone(connection, epoch, {message.id, message.position});
+  return false;
 }
 
-Task<void> PickupService::route(Connection connection, StoredMessage message, Position previous,
+Task<void> PickupService::route(Connection connection, StoredMessage message, AddOutcome added,
                                 Deadline deadline) {
   // The message is stored: whatever goes wrong from here on does not fail its add. The receiver's
   // sweep finds what an announcement lost.
-  const auto place = co_await ports_.directory.find(connection, deadline);
-  if (place && *place && (*place)->gateway != ports_.directory.self()) {
-    const auto announced =
-        co_await ports_.directory.announce(connection, **place, message, previous, deadline);
-    if (announced) co_return;
-    log::warn("could not announce a message", {{"reason", announced.error().context}});
-  } else if (!place) {
-    log::warn("could not look up a live session", {{"reason", place.error().context}});
-  }
-  // A session may have opened here while the directory was asked.
+  const Position previous = previous_of(added);
+  if (co_await reach_elsewhere(connection, message, std::move(added), deadline)) co_return;
+  // A session may have opened here while others were asked.
   if (offer_here(connection, message, previous)) co_return;
   consider_push(std::move(connection), std::move(message.id), std::move(message.push_token),
                 PushReason::message_added);
+}
+
+Task<bool> PickupService::reach_elsewhere(Connection connection, StoredMessage message,
+                                          AddOutcome added, Deadline deadline) {
+  std::optional<SessionPlace> place;
+  if (added.session) {
+    place = std::move(*added.session);
+  } else {
+    const auto found = co_await ports_.directory.find(connection, deadline);
+    if (found) {
+      place = *found;
+    } else {
+      log::warn("could not look up a live session", {{"reason", found.error().context}});
+    }
+  }
+  if (!place || place->gateway == ports_.directory.self()) co_return false;
+  Presence presence = ports_.directory.presence(*place);
+  if (presence == Presence::live) {
+    const auto announced =
+        co_await ports_.directory.announce(connection, *place, message.position, deadline);
+    if (announced) co_return true;
+    log::warn("could not announce a message", {{"reason", announced.error().context}});
+    presence = Presence::lost;
+  }
+  if (presence == Presence::lost) {
+    on_orphan_message(connection, place->epoch, message);
+    broadcast(std::move(connection), place->epoch, {std::move(message)});
+  }
+  co_return false;
 }
 
 void PickupService::consider_push(Connection connection, MessageId id,
@@ -299,11 +337,19 @@ void PickupService::settle(const Connection& connection, const std::vector<Posit
 
 void PickupService::adopt(const Caller& caller, const Connection& connection) {
   if (!ports_.sink.is_open(caller.socket)) return;
+  bool adopted = false;
+  bool here = false;
   {
     Shard& shard = shard_of(connection);
     std::lock_guard lock(shard.mutex);
-    if (!shard.sessions.adopt(connection, caller.socket)) return;
+    adopted = shard.sessions.adopt(connection, caller.socket);
+    here = adopted || shard.sessions.contains(connection);
   }
+  if (!here) {
+    const auto orphan = orphans_elsewhere_.take(connection, ports_.clock.steady_now());
+    if (orphan) background_.spawn(take_on(caller, connection, *orphan));
+  }
+  if (!adopted) return;
   ports_.metrics.live_sessions_adopted.add();
   if (!ports_.sink.is_open(caller.socket)) socket_closed(caller.socket);
   start_pump(connection);

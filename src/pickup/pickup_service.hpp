@@ -21,6 +21,7 @@
 #include "core/ports.hpp"
 #include "core/requests.hpp"
 #include "pickup/event_sink.hpp"
+#include "pickup/orphans_elsewhere.hpp"
 
 namespace mpr {
 
@@ -89,9 +90,10 @@ class PickupService final : public LiveDirectoryListener {
 
   // --- what the directory reports; on an executor thread -------------------------------------
 
-  void on_announced(Connection connection, Epoch epoch, StoredMessage message,
-                    Position previous) override;
+  void on_announced(Connection connection, Position position) override;
   void on_superseded(Connection connection, Epoch newer) override;
+  void on_orphan_message(Connection connection, Epoch orphan, StoredMessage message) override;
+  void on_listener_elsewhere(TenantId tenant) override;
   void on_gap() override;
 
  private:
@@ -107,20 +109,36 @@ class PickupService final : public LiveDirectoryListener {
   QueueQuery query_of(Connection connection, std::optional<RecipientDid> recipient_did) const;
 
   Task<Result<AddReceipt>> store_and_route(NewMessage message, Deadline deadline);
-  Task<void> route(Connection connection, StoredMessage message, Position previous,
+  Task<void> route(Connection connection, StoredMessage message, AddOutcome added,
                    Deadline deadline);
+  // To the gateway that holds the session. False: there is no session to be reached elsewhere; the
+  // message of a session that was lost with its gateway went to all who listen.
+  Task<bool> reach_elsewhere(Connection connection, StoredMessage message, AddOutcome added,
+                             Deadline deadline);
+  bool has_session_here(const Connection& connection) const;
   // Offers to the session on this gateway; false: there is none.
   bool offer_here(const Connection& connection, const StoredMessage& message, Position previous);
   // Sends one message that is marked in flight; false: it was postponed.
   bool send(LiveSessions& sessions, const Connection& connection, SocketId holder, Epoch epoch,
             const StoredMessage& message);
+  // The same for messages of an orphan, to all sockets that listen here.
+  bool send_to_listeners(LiveSessions& sessions, const Connection& connection, Epoch epoch,
+                         const std::vector<StoredMessage>& messages);
   // Whether the message at this position is still in the store.
   Task<bool> is_pending(Connection connection, Position position, Deadline deadline);
   void consider_push(Connection connection, MessageId id, std::optional<PushToken> token,
                      PushReason reason);
   void push(PushRequest request);
   void settle(const Connection& connection, const std::vector<Position>& removed);
+  // The caller acknowledged something: an orphaned session, here or elsewhere, becomes its own.
   void adopt(const Caller& caller, const Connection& connection);
+  Task<void> take_on(Caller caller, Connection connection, Epoch orphan);
+  // Hands messages of an orphan to the other gateways.
+  void broadcast(Connection connection, Epoch orphan, std::vector<StoredMessage> messages);
+  Task<void> broadcast_all(Connection connection, Epoch orphan,
+                           std::vector<StoredMessage> messages);
+  Task<void> tell_listener_came(TenantId tenant);
+  void welcome(const TenantId& tenant);
 
   // If it turns out that the session is orphaned and nobody is there to hear it, `if_unreachable`
   // is pushed.
@@ -136,18 +154,29 @@ class PickupService final : public LiveDirectoryListener {
   PumpOutcome send_pumped(const Connection& connection, const LiveSessions::PumpStep& step,
                           const std::vector<StoredMessage>& messages);
 
-  // Whether the session is still the newest; if not, it is ended as superseded.
+  // A pump for a message that another gateway announced.
+  Task<void> pump_announced(Connection connection);
+  // Reads and delivers until there is nothing more, or no room. True: the session is orphaned and
+  // no subscriber took the message.
+  Task<bool> pump_queue(Connection connection);
+
+  // Whether the session is still the newest, as its record says, which is put back if it was lost;
+  // if not, the session is ended as superseded.
+  Task<bool> renew(Connection connection, Epoch epoch, Deadline deadline);
+  // The same without putting anything back.
   Task<bool> verify(Connection connection, Epoch epoch, Deadline deadline);
+  bool is_newest(Connection connection, Epoch epoch, const SessionPlace& place);
   Task<void> end_session(Connection connection, Epoch epoch, Deadline deadline);
   void try_end_later(Connection connection, Epoch epoch, const Error& reason);
   void retry_ends();
   void start_ends(std::vector<LiveSessions::Ended> sessions);
   void tick(Shard& shard, SteadyPoint now, bool retry);  // retry: what was blocked, too
-  Task<void> remind(Connection connection, MessageId overdue);
+  Task<void> remind(Connection connection, MessageId overdue, PushReason reason);
 
   const Ports ports_;
   const Options options_;
   std::array<std::unique_ptr<Shard>, kShards> shards_;
+  OrphansElsewhere orphans_elsewhere_;
   TaskGroup background_;
   SteadyPoint next_retry_{};  // tick() only
   std::mutex unended_mutex_;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "base/run_loop.hpp"
@@ -34,26 +35,51 @@ inline std::ostream& operator<<(std::ostream& out, const DirectoryFactory& f) {
 // Keeps what a directory tells it.
 class RecordingListener final : public LiveDirectoryListener {
  public:
-  void on_announced(Connection connection, Epoch epoch, StoredMessage message,
-                    Position previous) override {
+  void on_announced(Connection connection, Position position) override {
     std::lock_guard lock(mutex_);
-    events_.push_back("announced " + connection.id.value + " " + message.id.value + " behind " +
-                      std::to_string(previous.value));
-    epochs_.push_back(epoch);
+    events_.push_back("announced " + connection.id.value + " at " + std::to_string(position.value));
   }
   void on_superseded(Connection connection, Epoch newer) override {
     std::lock_guard lock(mutex_);
     events_.push_back("superseded " + connection.id.value);
     epochs_.push_back(newer);
   }
+  void on_orphan_message(Connection connection, Epoch orphan, StoredMessage message) override {
+    std::lock_guard lock(mutex_);
+    events_.push_back("orphan " + connection.tenant.value + "/" + connection.id.value + " " +
+                      message.id.value + " " + *message.payload);
+    epochs_.push_back(orphan);
+    last_message_ = std::move(message);
+  }
+  void on_listener_elsewhere(TenantId tenant) override {
+    std::lock_guard lock(mutex_);
+    events_.push_back("listener of " + tenant.value);
+  }
   void on_gap() override {
     std::lock_guard lock(mutex_);
-    events_.push_back("gap");
+    ++gaps_;
   }
 
+  // Everything but gaps: a directory may report one whenever it is not sure.
   std::vector<std::string> events() const {
     std::lock_guard lock(mutex_);
     return events_;
+  }
+  // Waits until something was heard; events travel.
+  std::vector<std::string> eventually(std::size_t how_many) const {
+    const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(10);
+    while (events().size() < how_many && std::chrono::steady_clock::now() < end) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(2));
+    }
+    return events();
+  }
+  std::size_t gaps() const {
+    std::lock_guard lock(mutex_);
+    return gaps_;
+  }
+  StoredMessage last_message() const {
+    std::lock_guard lock(mutex_);
+    return last_message_;
   }
   std::vector<Epoch> epochs() const {
     std::lock_guard lock(mutex_);
@@ -64,6 +90,8 @@ class RecordingListener final : public LiveDirectoryListener {
   mutable std::mutex mutex_;
   std::vector<std::string> events_;  // guarded by mutex_
   std::vector<Epoch> epochs_;        // guarded by mutex_
+  std::size_t gaps_ = 0;             // guarded by mutex_
+  StoredMessage last_message_;       // guarded by mutex_
 };
 
 class LiveDirectoryContract : public testing::TestWithParam<DirectoryFactory> {

@@ -10,7 +10,7 @@ TEST_P(MessageStoreContract, AnAddIsAnsweredWithWhatWasStored) {
   EXPECT_EQ(first.id, MessageId("m-1"));
   EXPECT_EQ(first.received_at, FakeClock::kStart + std::chrono::seconds(1));
   EXPECT_GT(first.position.value, 0U);
-  EXPECT_EQ(first.previous.value, 0U);
+  EXPECT_EQ(first.previous, Position{});
   EXPECT_FALSE(first.duplicate);
 }
 

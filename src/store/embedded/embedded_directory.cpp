@@ -250,14 +250,32 @@ Task<Result<std::optional<SessionPlace>>> EmbeddedDirectory::find(Connection con
   co_return SessionPlace{self(), *epoch};
 }
 
+// The journal loses nothing: without a record the session was closed meanwhile.
+Task<Result<SessionPlace>> EmbeddedDirectory::renew(Connection connection, SessionId, Epoch epoch,
+                                                    Position, Deadline) {
+  co_return SessionPlace{self(), sessions_->find(connection).value_or(epoch)};
+}
+
+Presence EmbeddedDirectory::presence(const SessionPlace& place) const {
+  return place.gateway == self() ? Presence::live : Presence::gone;
+}
+
 Task<Result<void>> EmbeddedDirectory::announce(Connection connection, SessionPlace place,
-                                               StoredMessage message, Position previous, Deadline) {
+                                               Position position, Deadline) {
   if (place.gateway != self()) {
     co_return fail(Errc::unavailable, "gateway " + place.gateway.value + " is not known here");
   }
   if (LiveDirectoryListener* listener = sessions_->listener.load()) {
-    listener->on_announced(std::move(connection), place.epoch, std::move(message), previous);
+    listener->on_announced(std::move(connection), position);
   }
+  co_return Result<void>();
+}
+
+Task<Result<void>> EmbeddedDirectory::broadcast(Connection, Epoch, StoredMessage, Deadline) {
+  co_return Result<void>();
+}
+
+Task<Result<void>> EmbeddedDirectory::listener_came(TenantId, Deadline) {
   co_return Result<void>();
 }
 

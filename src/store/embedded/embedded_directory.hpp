@@ -37,8 +37,15 @@ class EmbeddedDirectory final : public LiveDirectory {
                            Deadline deadline) override;
   Task<Result<bool>> close(Connection connection, Epoch epoch, Deadline deadline) override;
   Task<Result<std::optional<SessionPlace>>> find(Connection connection, Deadline deadline) override;
-  Task<Result<void>> announce(Connection connection, SessionPlace place, StoredMessage message,
-                              Position previous, Deadline deadline) override;
+  Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,
+                                   Position opened_at, Deadline deadline) override;
+  Presence presence(const SessionPlace& place) const override;
+  Task<Result<void>> announce(Connection connection, SessionPlace place, Position position,
+                              Deadline deadline) override;
+  // There is no other gateway on a data directory.
+  Task<Result<void>> broadcast(Connection connection, Epoch orphan, StoredMessage message,
+                               Deadline deadline) override;
+  Task<Result<void>> listener_came(TenantId tenant, Deadline deadline) override;
   Task<Result<std::vector<RecoveredSession>>> recover() override;
   void listen(LiveDirectoryListener& listener) override;
   const GatewayId& self() const override;

@@ -102,6 +102,19 @@ class MemoryHub {
     return number && call(*number, what);
   }
 
+  // Calls the listeners of all living gateways but this one.
+  template <class Call>
+  void call_others(std::uint32_t self, const Call& what) {
+    std::uint32_t count = 0;
+    {
+      std::shared_lock lock(views_mutex_);
+      count = static_cast<std::uint32_t>(views_.size());
+    }
+    for (std::uint32_t number = 0; number < count; ++number) {
+      if (number != self) call(number, what);
+    }
+  }
+
  private:
   struct View {
     explicit View(GatewayId id) : gateway(std::move(id)) {}
@@ -156,12 +169,38 @@ Task<Result<std::optional<SessionPlace>>> MemoryDirectory::find(Connection conne
   co_return hub_->find(connection);
 }
 
+// Nothing is ever lost here: without a record the session was closed meanwhile.
+Task<Result<SessionPlace>> MemoryDirectory::renew(Connection connection, SessionId, Epoch epoch,
+                                                  Position, Deadline) {
+  const auto place = hub_->find(connection);
+  co_return place.value_or(SessionPlace{self_, epoch});
+}
+
+Presence MemoryDirectory::presence(const SessionPlace& place) const {
+  const auto nothing = [](LiveDirectoryListener&) {};
+  return hub_->call(place.gateway, nothing) ? Presence::live : Presence::gone;
+}
+
 Task<Result<void>> MemoryDirectory::announce(Connection connection, SessionPlace place,
-                                             StoredMessage message, Position previous, Deadline) {
+                                             Position position, Deadline) {
   const bool reached = hub_->call(place.gateway, [&](LiveDirectoryListener& listener) {
-    listener.on_announced(connection, place.epoch, std::move(message), previous);
+    listener.on_announced(connection, position);
   });
   if (!reached) co_return fail(Errc::unavailable, "gateway " + place.gateway.value + " is gone");
+  co_return Result<void>();
+}
+
+Task<Result<void>> MemoryDirectory::broadcast(Connection connection, Epoch orphan,
+                                              StoredMessage message, Deadline) {
+  hub_->call_others(view_, [&](LiveDirectoryListener& listener) {
+    listener.on_orphan_message(connection, orphan, message);
+  });
+  co_return Result<void>();
+}
+
+Task<Result<void>> MemoryDirectory::listener_came(TenantId tenant, Deadline) {
+  hub_->call_others(
+      view_, [&](LiveDirectoryListener& listener) { listener.on_listener_elsewhere(tenant); });
   co_return Result<void>();
 }
 

@@ -222,7 +222,9 @@ Result<AddOutcome> MemoryStore::add_now(NewMessage message) {
   Visit visit(*this, message.connection);
   Shard& shard = visit.shard;
   Queue* queue = shard.find(message.connection);
-  AddOutcome outcome{message.id, message.received_at, {}, {}, false};
+  AddOutcome outcome;
+  outcome.id = message.id;
+  outcome.received_at = message.received_at;
   if (const auto known = visit.find_duplicate(queue, message)) {
     outcome.received_at = known->received_at;
     outcome.position = known->position;
@@ -245,7 +247,7 @@ Result<AddOutcome> MemoryStore::add_now(NewMessage message) {
                                           std::to_string(options_.max_store_bytes) + " bytes");
   }
 
-  if (queue) outcome.previous = queue->entries.rbegin()->first;
+  outcome.previous = queue ? queue->entries.rbegin()->first : Position{};
   if (!queue) queue = &shard.make(message.connection);
   shard.insert(*queue,
                Entry{std::move(message.id), message.id_origin, std::move(message.recipient_dids),

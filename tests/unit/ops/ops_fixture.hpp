@@ -59,10 +59,17 @@ class ToldDirectory final : public LiveDirectory {
   Task<Result<std::optional<SessionPlace>>> find(Connection, Deadline) override {
     return refuse<std::optional<SessionPlace>>();
   }
-  Task<Result<void>> announce(Connection, SessionPlace, StoredMessage, Position,
-                              Deadline) override {
+  Task<Result<SessionPlace>> renew(Connection, SessionId, Epoch, Position, Deadline) override {
+    return refuse<SessionPlace>();
+  }
+  Presence presence(const SessionPlace&) const override { return Presence::gone; }
+  Task<Result<void>> announce(Connection, SessionPlace, Position, Deadline) override {
     return refuse<void>();
   }
+  Task<Result<void>> broadcast(Connection, Epoch, StoredMessage, Deadline) override {
+    return refuse<void>();
+  }
+  Task<Result<void>> listener_came(TenantId, Deadline) override { return refuse<void>(); }
   Task<Result<std::vector<RecoveredSession>>> recover() override {
     return refuse<std::vector<RecoveredSession>>();
   }

@@ -81,6 +81,9 @@ class InterceptedDirectory final : public LiveDirectory, private LiveDirectoryLi
   void refuse_close(bool yes) { refuse_close_ = yes; }
   // What other gateways report gets lost.
   void deafen(bool yes) { deaf_ = yes; }
+  // Sessions at that gateway are found, but it died a moment ago.
+  void lose(std::string_view gateway) { lost_ = GatewayId(gateway); }
+  std::size_t renewals() const { return renewals_; }
   void recovered(std::vector<RecoveredSession> sessions) { recovered_ = std::move(sessions); }
 
   Task<Result<Epoch>> open(Connection connection, SessionId session_id, Position opened_at,
@@ -98,10 +101,25 @@ class InterceptedDirectory final : public LiveDirectory, private LiveDirectoryLi
                                                  Deadline deadline) override {
     return inner_.find(std::move(connection), deadline);
   }
-  Task<Result<void>> announce(Connection connection, SessionPlace place, StoredMessage message,
-                              Position previous, Deadline deadline) override {
-    return inner_.announce(std::move(connection), std::move(place), std::move(message), previous,
-                           deadline);
+  Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,
+                                   Position opened_at, Deadline deadline) override {
+    ++renewals_;
+    return inner_.renew(std::move(connection), std::move(session_id), epoch, opened_at, deadline);
+  }
+  Presence presence(const SessionPlace& place) const override {
+    return lost_ == place.gateway ? Presence::lost : inner_.presence(place);
+  }
+  Task<Result<void>> announce(Connection connection, SessionPlace place, Position position,
+                              Deadline deadline) override {
+    if (lost_ == place.gateway) co_return fail(Errc::unavailable, "nobody listens");
+    co_return co_await inner_.announce(std::move(connection), std::move(place), position, deadline);
+  }
+  Task<Result<void>> broadcast(Connection connection, Epoch orphan, StoredMessage message,
+                               Deadline deadline) override {
+    return inner_.broadcast(std::move(connection), orphan, std::move(message), deadline);
+  }
+  Task<Result<void>> listener_came(TenantId tenant, Deadline deadline) override {
+    return inner_.listener_came(std::move(tenant), deadline);
   }
   Task<Result<std::vector<RecoveredSession>>> recover() override { co_return recovered_; }
   void listen(LiveDirectoryListener& listener) override {
@@ -112,11 +130,14 @@ class InterceptedDirectory final : public LiveDirectory, private LiveDirectoryLi
   Result<void> ready() const override { return inner_.ready(); }
 
  private:
-  void on_announced(Connection connection, Epoch epoch, StoredMessage message,
-                    Position previous) override {
-    if (!deaf_) {
-      listener_->on_announced(std::move(connection), epoch, std::move(message), previous);
-    }
+  void on_announced(Connection connection, Position position) override {
+    if (!deaf_) listener_->on_announced(std::move(connection), position);
+  }
+  void on_orphan_message(Connection connection, Epoch orphan, StoredMessage message) override {
+    if (!deaf_) listener_->on_orphan_message(std::move(connection), orphan, std::move(message));
+  }
+  void on_listener_elsewhere(TenantId tenant) override {
+    if (!deaf_) listener_->on_listener_elsewhere(std::move(tenant));
   }
   void on_superseded(Connection connection, Epoch newer) override {
     if (!deaf_) listener_->on_superseded(std::move(connection), newer);
@@ -128,6 +149,8 @@ class InterceptedDirectory final : public LiveDirectory, private LiveDirectoryLi
   std::function<void()> after_open_;
   std::atomic<bool> refuse_close_ = false;
   std::atomic<bool> deaf_ = false;
+  std::atomic<std::size_t> renewals_ = 0;
+  GatewayId lost_;
   std::vector<RecoveredSession> recovered_;
 };
 

@@ -67,17 +67,33 @@ TEST_F(LostWakeUpTest, AGapRevealsASessionThatWasSupersededUnheard) {
 
 TEST_F(LostWakeUpTest, AnAnnouncementToAnEarlierEpochOfTheSameSessionCounts) {
   here.open("c", 1);
-  StoredMessage announced;
-  announced.id = MessageId("message-9");
-  announced.payload = make_payload("1");
   NewMessage message;
   message.connection = {TenantId(), ConnectionId("c")};
-  message.id = announced.id;
-  message.payload = announced.payload;
-  announced.position = here.loop.run(backend.store.add(std::move(message), {}))->position;
+  message.id = MessageId("message-9");
+  message.payload = make_payload("1");
+  const Position position = here.loop.run(backend.store.add(std::move(message), {}))->position;
   here.open("c", 1);  // the same session again, under a new epoch
-  here.service.on_announced({TenantId(), ConnectionId("c")}, {1}, announced, {0});
+  Executor::Scope scope(here.loop);
+  here.service.on_announced({TenantId(), ConnectionId("c")}, position);
   EXPECT_EQ(here.sink.received({1}), Payloads{"1"});
+}
+
+TEST_F(LostWakeUpTest, AnAnnouncementIsReadOnceHoweverOftenItComes) {
+  here.open("c", 1);
+  ASSERT_TRUE(there.add("c", "1"));
+  const std::size_t before = store.takes();
+  const Position position =
+      here.loop.run(backend.store.tail({TenantId(), ConnectionId("c")}, {})).value();
+  for (int i = 0; i < 10; ++i) here.service.on_announced({TenantId(), ConnectionId("c")}, position);
+  EXPECT_EQ(here.sink.received({1}), Payloads{"1"});
+  EXPECT_EQ(store.takes(), before);
+}
+
+TEST_F(LostWakeUpTest, AGapPutsBackTheRecordsThatTheDirectoryLost) {
+  here.open("c", 1);
+  here.service.on_gap();
+  here.pass(milliseconds(100));
+  EXPECT_EQ(here.directory.renewals(), 1u);
 }
 
 TEST_F(LostWakeUpTest, ADirectoryThatRefusedToCloseIsAskedAgain) {

@@ -184,12 +184,12 @@ class Model {
       flow_again(phone);
     }
     gateway.close_socket(lost);
-    look(gateway);
+    look_everywhere();
     for (Phone& phone : phones_) {  // a newcomer hears again what nobody acknowledged
-      if (phone.gateway == socket / 2 && phone.holder == 0) flow_again(phone);
+      if (phone.gateway != kNowhere && phone.holder == 0) flow_again(phone);
     }
     gateway.subscribe(sockets_[socket]);
-    look(gateway);
+    look_everywhere();
   }
 
   void fill_or_drain(std::size_t socket) {

@@ -143,5 +143,91 @@ TEST_F(OrphanTest, AFloodOfSessionsEndsInPortions) {
   EXPECT_EQ(gateway.push.reasons().size() - before, kSessions);
 }
 
+// The mediator's socket vanished at one gateway, and its client is back at another one.
+struct OrphanElsewhereTest : testing::Test {
+  Backend backend;
+  GatewayBed here{backend, "gateway-1"};
+  GatewayBed there{backend, "gateway-2"};
+  Executor::Scope scope{here.loop};
+
+  Payloads received_there(std::uint64_t socket) const { return there.sink.received({socket}); }
+  void orphan() {
+    here.open("c", 1);
+    here.close_socket(1);
+  }
+};
+
+TEST_F(OrphanElsewhereTest, ItsMessagesReachTheSocketsThatListenAtOtherGateways) {
+  there.subscribe(2);
+  orphan();
+  ASSERT_TRUE(here.add("c", "1"));
+  ASSERT_TRUE(there.add("c", "2"));
+  here.pass(seconds(1));
+  EXPECT_EQ(received_there(2), (Payloads{"1", "2"}));
+}
+
+TEST_F(OrphanElsewhereTest, WhoAcknowledgesThereTakesTheSessionOn) {
+  there.subscribe(2);
+  orphan();
+  const auto receipt = here.add("c", "1");
+  there.acknowledge("c", {receipt->id}, 2);
+  EXPECT_TRUE(there.live("c"));
+  ASSERT_TRUE(here.add("c", "2"));
+  EXPECT_EQ(received_there(2), (Payloads{"1", "2"}));
+  EXPECT_EQ(there.count("c", 2), 0u) << "in flight to its new holder";
+  EXPECT_TRUE(there.close("c", 2, SessionId("session-1"))) << "whatever its id was";
+  EXPECT_FALSE(here.live("c"));
+}
+
+TEST_F(OrphanElsewhereTest, AListenerThatComesLaterHearsWhatNobodyAcknowledged) {
+  there.subscribe(2);
+  orphan();
+  ASSERT_TRUE(here.add("c", "1"));
+  ASSERT_EQ(received_there(2), Payloads{"1"});
+  there.subscribe(3);  // the mediator that has the phone
+  here.pass(seconds(1));
+  EXPECT_EQ(received_there(3), Payloads{"1"});
+}
+
+TEST_F(OrphanElsewhereTest, NobodyHearsAMessageTwice) {
+  there.subscribe(2);
+  orphan();
+  ASSERT_TRUE(here.add("c", "1"));
+  for (int second = 0; second < 5; ++second) here.pass(seconds(1));
+  EXPECT_EQ(received_there(2), Payloads{"1"});
+}
+
+TEST_F(OrphanElsewhereTest, AfterTheGraceAnAcknowledgementTakesNothingOn) {
+  there.subscribe(2);
+  orphan();
+  const auto receipt = here.add("c", "1");
+  here.pass(seconds(10));
+  there.acknowledge("c", {receipt->id}, 2);
+  EXPECT_FALSE(there.live("c"));
+}
+
+TEST_F(OrphanElsewhereTest, ANewerSessionIsNotTakenOn) {
+  there.subscribe(2);
+  orphan();
+  const auto receipt = here.add("c", "1");
+  here.open("c", 5, "session-2");
+  there.acknowledge("c", {receipt->id}, 2);
+  EXPECT_FALSE(there.close("c", 2));
+  ASSERT_TRUE(there.add("c", "2"));
+  EXPECT_EQ(here.sink.received({5}), Payloads{"2"});
+}
+
+TEST_F(OrphanElsewhereTest, AGatewayThatDiedLeavesOrphansToTheOthers) {
+  here.open("c", 1);
+  there.subscribe(2);
+  there.directory.lose("gateway-1");
+  const auto receipt = there.add("c", "1", kToken);
+  EXPECT_EQ(received_there(2), Payloads{"1"});
+  EXPECT_EQ(there.push.reasons(), std::vector{PushReason::message_added})
+      << "the mediator may never come back";
+  there.acknowledge("c", {receipt->id}, 2);
+  EXPECT_TRUE(there.close("c", 2));
+}
+
 }  // namespace
 }  // namespace mpr
