@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/ports.hpp"
@@ -68,13 +69,15 @@ class HotStore : public MessageStore {
  public:
   virtual Task<Result<HotAnswer<std::vector<StoredMessage>>>> take_hot(TakeQuery query,
                                                                        Deadline deadline) = 0;
-  virtual Task<Result<HotAnswer<std::uint64_t>>> count_hot(QueueQuery query,
-                                                           Deadline deadline) = 0;
+  virtual Task<Result<HotAnswer<std::uint64_t>>> count_hot(QueueQuery query, Deadline deadline) = 0;
   virtual Task<Result<HotAnswer<QueueStatus>>> status_hot(QueueQuery query, Deadline deadline) = 0;
   virtual Task<Result<HotAnswer<Position>>> tail_hot(Connection connection, Deadline deadline) = 0;
   virtual Task<Result<HotAnswer<std::optional<PushToken>>>> newest_push_token_hot(
       Connection connection, Deadline deadline) = 0;
-  // What is removed while it is being copied is withdrawn before the answer.
+  // What is removed while it is being copied, or while forget() still remembers that it was, is
+  // withdrawn before the answer, also if it has left the hot tier by now. The view of a removal
+  // names as withdrawn what was withdrawn before this call: that tells a copy in the cold tier
+  // which somebody else removed from one which this call has to remove there.
   virtual Task<Result<HotAnswer<RemoveOutcome>>> remove_hot(Connection connection,
                                                             std::vector<MessageId> ids,
                                                             Deadline deadline) = 0;
@@ -116,15 +119,20 @@ class HotStore : public MessageStore {
                                     Deadline deadline) = 0;
 
   // Ends the move of what was claimed and is now in the cold tier (`copied`, a prefix of the
-  // batch): what is still here leaves the hot tier.
+  // batch): what is still here leaves the hot tier. The rest of the batch stays claimed, its
+  // removal noted: parts of it may be in the cold tier already.
   virtual Task<Result<ArchiveFinish>> finish(ArchiveLease lease, Connection connection,
                                              std::vector<MessageId> copied, Deadline deadline) = 0;
 
-  // The copies of what finish() and claim() named as withdrawn are gone.
+  // The copies of what finish() and claim() named as withdrawn are gone: called when the whole
+  // batch is done. If parts of it had been claimed under an earlier lease, whoever had that one may
+  // still write copies: then the batch and what was, and will be, removed of it stay known for ten
+  // minutes more. A claim of a new message with the id of a withdrawn one ends that one's
+  // withdrawal.
   virtual Task<Result<void>> forget(ArchiveLease lease, Connection connection,
                                     Deadline deadline) = 0;
 
-  // Which of these messages the hot tier still holds; for cleaning up after a lost lease.
+  // Which of these messages the hot tier still holds.
   virtual Task<Result<std::vector<MessageId>>> still_hot(Connection connection,
                                                          std::vector<MessageId> ids,
                                                          Deadline deadline) = 0;
@@ -143,7 +151,7 @@ struct ColdPart {
 
 enum class CopyOutcome {
   copied,
-  known,    // was there already: copied before
+  known,    // this message, by id and position, was there already: copied before
   refused,  // the database will not take this message, now or later
 };
 
@@ -162,8 +170,20 @@ class ColdStore : public MessageStore {
   virtual Task<Result<QueueStatus>> status_cold(QueueQuery query, ColdPart part,
                                                 Deadline deadline) = 0;
 
+  // The push token of the newest message of the part that has one, looking at the newest `most`.
+  // A store that cannot look so closely answers for its newest messages, whatever they are.
+  virtual Task<Result<std::optional<PushToken>>> newest_push_token_cold(Connection connection,
+                                                                        ColdPart part,
+                                                                        std::size_t most,
+                                                                        Deadline deadline) {
+    (void)part;
+    (void)most;
+    return newest_push_token(std::move(connection), deadline);
+  }
+
   // Copies messages of any connections, as durably as the database promises; one result each, in
-  // the same order. A failure as a whole means that any of them may or may not be there: copy again.
+  // the same order. A failure as a whole means that any of them may or may not be there: copy
+  // again. An expired message with the same id gives way to the new one.
   virtual Task<Result<std::vector<CopyResult>>> copy(std::vector<TierMessage> messages,
                                                      Deadline deadline) = 0;
 
