@@ -57,6 +57,7 @@ class Reader {
   void read_file_entry(const ConfigFileEntry& entry, const std::string& where);
   void check(const Option& option);
   void read_token_file();
+  void choose_backend();
   void check_together();
   std::string where_of(std::string_view name) const { return result_[name].where; }
 
@@ -100,20 +101,10 @@ void Reader::read_flags(std::span<const std::string> flags) {
   }
 }
 
-// Names that choose what this build does not have: a message store elsewhere stops the start.
 void Reader::read_foreign(std::string_view name, const std::string& where) {
-  for (const ForeignName& foreign : foreign_names()) {
-    if (foreign.name != name) continue;
-    if (foreign.stops) {
-      result_.problems.push_back(
-          std::string(name) + " (" + where +
-          ") asks for the redis and mongodb backends; this build has only embedded and memory. "
-          "Unset it to keep messages in MPR_DATA_DIR");
-    } else {
-      result_.warnings.push_back(std::string(name) + " (" + where +
-                                 ") has no effect: this build sends no push notifications");
-    }
-  }
+  if (std::ranges::find(foreign_names(), name) == foreign_names().end()) return;
+  result_.warnings.push_back(std::string(name) + " (" + where +
+                             ") has no effect: this build sends no push notifications");
 }
 
 void Reader::read_environment(const Environment& environment) {
@@ -135,8 +126,10 @@ void Reader::read_file_entry(const ConfigFileEntry& entry, const std::string& wh
   if (entry.value.empty()) return;
   const Option* option = find_option(entry.key);
   if (option == nullptr) {
-    const auto is_foreign = [&](const ForeignName& foreign) { return foreign.name == entry.key; };
-    if (std::ranges::any_of(foreign_names(), is_foreign)) return read_foreign(entry.key, where);
+    const auto& foreign = foreign_names();
+    if (std::ranges::find(foreign, entry.key) != foreign.end()) {
+      return read_foreign(entry.key, where);
+    }
     const auto known = option_names();
     result_.warnings.push_back("unknown name " + entry.key + " (" + where + ")" +
                                did_you_mean(entry.key, known));
@@ -182,10 +175,6 @@ void Reader::check(const Option& option) {
   }
   std::string problem = std::string(option.name) + " (" + written.where + "): \"" + written.text +
                         "\" is not " + value.error().context;
-  // Somebody who asks for a backend of the existing service deserves the reason.
-  if (option.name == "MPR_BACKEND" && (written.text == "redis" || written.text == "mongodb")) {
-    problem += "; this build has no other backends";
-  }
   result_.problems.push_back(std::move(problem));
 }
 
@@ -211,6 +200,37 @@ void Reader::read_token_file() {
   }
   const std::size_t last = text->find_last_not_of(" \t\r\n");
   settings.auth_token = Secret(text->substr(first, last - first + 1));
+}
+
+// What `auto` stands for, and whether the rest fits.
+void Reader::choose_backend() {
+  Settings& s = result_.settings;
+  const auto problem = [&](std::string text) { result_.problems.push_back(std::move(text)); };
+  const bool redis = !s.redis_url.empty() || !s.redis_nodes.empty();
+  const bool asked = redis || s.redis_type != RedisType::automatic || !s.mongodb_uri.empty();
+  if (s.backend == Backend::automatic) s.backend = asked ? Backend::redis : Backend::embedded;
+  if (s.backend != Backend::redis) {
+    if (asked) {
+      result_.warnings.push_back("MPR_BACKEND (" + where_of("MPR_BACKEND") + ") is " +
+                                 std::string(to_string(s.backend)) +
+                                 ": the options of Redis and MongoDB have no effect");
+    }
+    return;
+  }
+  if (s.redis_type == RedisType::automatic) {
+    s.redis_type = s.redis_nodes.empty() ? RedisType::single : RedisType::cluster;
+  }
+  if (!redis) {
+    problem(
+        "REDIS_URL or REDIS_NODES is needed: live sessions are kept in Redis whichever database "
+        "the messages go to");
+  } else if (s.redis_type == RedisType::single && s.redis_url.empty()) {
+    problem("REDIS_TYPE (" + where_of("REDIS_TYPE") + ") is single: REDIS_URL is needed");
+  }
+  if (s.durability == DurabilityMode::durable && s.mongodb_uri.empty()) {
+    problem("MPR_DURABILITY (" + where_of("MPR_DURABILITY") +
+            ") is durable: MONGODB_URI is needed");
+  }
 }
 
 // Rules between options; each option alone has passed its own check.
@@ -243,6 +263,7 @@ void Reader::check_together() {
 
 Configuration Reader::finish() {
   for (const Option& option : options()) check(option);
+  if (result_.problems.empty()) choose_backend();
   if (result_.problems.empty()) read_token_file();
   if (result_.problems.empty()) check_together();
   return std::move(result_);

@@ -43,9 +43,7 @@ that says where it came from and what would be right; all wrong values are repor
 flags stop the start too; unknown `MPR_` variables, and unknown names in the file, are warned about.
 Secrets are shown as `***` everywhere. `mpr check` prints every option with its value and source.
 
-The service that MPR replaces knows more names. `REDIS_TYPE`, `REDIS_URL`, `REDIS_NODES`,
-`REDIS_NATMAP` and `MONGODB_URI` ask for backends that this build does not have: they stop the start,
-so that no message is kept elsewhere than intended. The names of push notifications
+The names of the service that MPR replaces mean the same here. Those of push notifications
 (`FIREBASE_CFG_FILE`, `APNS_CFG_FILE`, `APNS_PATH_KEY`, `APNS_TOPIC`, `NOTIFICATION_DATA_ONLY`,
 `FCM_SERVICE_BASE_URL`) are warned about: this build sends none.
 )";

@@ -90,10 +90,12 @@ constexpr auto kOptions = std::to_array<Option>({
     {.name = "MPR_BACKEND",
      .group = storage,
      .kind = choice,
-     .standard = "embedded",
-     .choices = "embedded|memory",
+     .standard = "auto",
+     .choices = "auto|embedded|memory|redis",
      .help = "Where messages are kept. embedded: durably, in MPR_DATA_DIR; an answered message is "
-             "on disk. memory: until the process ends, for tests and demonstrations.",
+             "on disk. memory: until the process ends, for tests and demonstrations. redis: in "
+             "Redis, and in MongoDB what stays long; for any number of gateways. auto: redis if "
+             "REDIS_URL, REDIS_TYPE, REDIS_NODES or MONGODB_URI is set, else embedded.",
      .assign = set<&S::backend>},
     {.name = "MPR_DATA_DIR",
      .group = storage,
@@ -159,9 +161,100 @@ constexpr auto kOptions = std::to_array<Option>({
      .standard = "60000",
      .least = 1,
      .most = 30 * kDay,
-     .help = "Age at which messages move from the hot tier to the database. Checked, but without "
-             "effect in this build: the embedded and the memory store have one tier.",
+     .help = "Age at which messages move from Redis to MongoDB. The embedded and the memory store "
+             "have one tier: without effect there.",
      .assign = set<&S::threshold_timestamp>},
+
+    {.name = "REDIS_URL",
+     .group = backends,
+     .kind = secret,
+     .standard = "",
+     .help = "The Redis server, redis://user:password@host:6379/0, or rediss:// for TLS. With "
+             "REDIS_TYPE=cluster: a node of it, and the user, password and TLS of all.",
+     .assign = set<&S::redis_url>},
+    {.name = "REDIS_TYPE",
+     .group = backends,
+     .kind = choice,
+     .standard = "auto",
+     .choices = "auto|single|cluster",
+     .help = "single: the one server of REDIS_URL. cluster: a Redis Cluster. auto: cluster if "
+             "REDIS_NODES is set, else single.",
+     .assign = set<&S::redis_type>},
+    {.name = "REDIS_NODES",
+     .group = backends,
+     .kind = secret,
+     .standard = "",
+     .help = "Some nodes of the cluster, host:port,host:port; the others are learnt from them.",
+     .assign = set<&S::redis_nodes>},
+    {.name = "REDIS_NATMAP",
+     .group = backends,
+     .kind = text,
+     .standard = "",
+     .help = "Where announced nodes are to be reached, if not at their address: "
+             "announced:port=host:port,... or the same as a JSON object.",
+     .assign = set<&S::redis_nat_map>},
+    {.name = "MPR_REDIS_CA_FILE",
+     .group = backends,
+     .kind = path,
+     .standard = "",
+     .help = "Certificates (PEM) that a TLS connection to Redis is checked against. Empty: those "
+             "of the system.",
+     .assign = set<&S::redis_ca_file>},
+    {.name = "MPR_REDIS_PREFIX",
+     .group = backends,
+     .kind = text,
+     .standard = "mpr",
+     .help = "Beginning of every key and channel name, for several installations on one Redis.",
+     .assign = set<&S::redis_prefix>},
+    {.name = "MPR_REDIS_PARTITIONS",
+     .group = backends,
+     .kind = count,
+     .standard = "1024",
+     .least = 1,
+     .most = 16'384,
+     .help = "Parts into which connections are divided; a part moves between nodes as a unit. "
+             "Fixed by the first start on a Redis.",
+     .assign = set<&S::redis_partitions>},
+    {.name = "MONGODB_URI",
+     .group = backends,
+     .kind = secret,
+     .standard = "",
+     .help = "The database for messages that stay long, mongodb://user:password@host/database with "
+             "the options of the MongoDB drivers (replicaSet, tls, ...). Empty: everything stays "
+             "in Redis.",
+     .assign = set<&S::mongodb_uri>},
+    {.name = "MPR_MONGODB_DATABASE",
+     .group = backends,
+     .kind = text,
+     .standard = "",
+     .help =
+         "Name of the database. Empty: the one in MONGODB_URI, or else test, as the drivers do.",
+     .assign = set<&S::mongodb_database>},
+    {.name = "MPR_MONGODB_THREADS",
+     .group = backends,
+     .kind = count,
+     .standard = "4",
+     .least = 1,
+     .most = 64,
+     .help = "Threads, with a connection each, that talk to MongoDB.",
+     .assign = set<&S::mongodb_threads>},
+    {.name = "MPR_DURABILITY",
+     .group = backends,
+     .kind = choice,
+     .standard = "fast",
+     .choices = "fast|replicated|durable",
+     .help = "When an add is answered. fast: Redis has the message. replicated: and one of its "
+             "replicas. durable: MongoDB has it, with majority; messages do not pass through Redis "
+             "then. Only durable loses nothing when a Redis primary is lost.",
+     .assign = set<&S::durability>},
+    {.name = "MPR_ARCHIVE_BATCH",
+     .group = backends,
+     .kind = count,
+     .standard = "500",
+     .least = 1,
+     .most = 10'000,
+     .help = "Messages that move to MongoDB in one step.",
+     .assign = set<&S::archive_batch>},
 
     {.name = "MPR_ACK_DEADLINE_MS",
      .group = live_delivery,
@@ -320,18 +413,13 @@ constexpr auto kOptions = std::to_array<Option>({
      .assign = set<&S::config_file>},
 });
 
-constexpr auto kForeignNames = std::to_array<ForeignName>({
-    {"REDIS_TYPE", true},
-    {"REDIS_URL", true},
-    {"REDIS_NODES", true},
-    {"REDIS_NATMAP", true},
-    {"MONGODB_URI", true},
-    {"FIREBASE_CFG_FILE", false},
-    {"APNS_CFG_FILE", false},
-    {"APNS_PATH_KEY", false},
-    {"APNS_TOPIC", false},
-    {"NOTIFICATION_DATA_ONLY", false},
-    {"FCM_SERVICE_BASE_URL", false},
+constexpr auto kForeignNames = std::to_array<std::string_view>({
+    "FIREBASE_CFG_FILE",
+    "APNS_CFG_FILE",
+    "APNS_PATH_KEY",
+    "APNS_TOPIC",
+    "NOTIFICATION_DATA_ONLY",
+    "FCM_SERVICE_BASE_URL",
 });
 
 // Number of single-letter edits between two texts (Levenshtein), by one row of the usual table.
@@ -353,7 +441,13 @@ std::size_t edits_between(std::string_view a, std::string_view b) {
 }  // namespace
 
 std::string_view to_string(Backend backend) {
-  return backend == Backend::embedded ? "embedded" : "memory";
+  constexpr std::array<std::string_view, 4> kNames = {"auto", "embedded", "memory", "redis"};
+  return kNames.at(static_cast<std::size_t>(backend));
+}
+
+std::string_view to_string(DurabilityMode mode) {
+  constexpr std::array<std::string_view, 3> kNames = {"fast", "replicated", "durable"};
+  return kNames.at(static_cast<std::size_t>(mode));
 }
 
 std::string_view title_of(OptionGroup group) {
@@ -362,6 +456,8 @@ std::string_view title_of(OptionGroup group) {
       return "Network";
     case storage:
       return "Storage";
+    case backends:
+      return "Redis and MongoDB";
     case live_delivery:
       return "Live delivery";
     case limits:
@@ -376,7 +472,7 @@ std::string_view title_of(OptionGroup group) {
 
 std::span<const Option> options() { return kOptions; }
 
-std::span<const ForeignName> foreign_names() { return kForeignNames; }
+std::span<const std::string_view> foreign_names() { return kForeignNames; }
 
 const Option* find_option(std::string_view name) {
   const auto found = std::ranges::find(kOptions, name, &Option::name);

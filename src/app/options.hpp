@@ -14,7 +14,7 @@
 
 namespace mpr {
 
-enum class OptionGroup { network, storage, live_delivery, limits, times, logs };
+enum class OptionGroup { network, storage, backends, live_delivery, limits, times, logs };
 std::string_view title_of(OptionGroup group);
 
 enum class OptionKind {
@@ -69,12 +69,8 @@ std::string expectation_of(const Option& option);
 std::optional<std::string_view> nearest(std::string_view mistyped,
                                         std::span<const std::string_view> known);
 
-// Names of the existing service that choose what this build does not have.
-struct ForeignName {
-  std::string_view name;
-  bool stops;  // true: ignoring it would keep messages elsewhere than the operator asked for
-};
-std::span<const ForeignName> foreign_names();
+// Names of the existing service that have no effect here: they are warned about.
+std::span<const std::string_view> foreign_names();
 
 // "16777216" -> "16 MiB", for help texts and reports; exact multiples only.
 std::string readable_bytes(std::uint64_t bytes);

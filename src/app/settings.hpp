@@ -13,8 +13,18 @@
 
 namespace mpr {
 
-enum class Backend { embedded, memory };
+enum class Backend { automatic, embedded, memory, redis };
 std::string_view to_string(Backend backend);
+
+enum class RedisType { automatic, single, cluster };
+
+// When an add is answered, with the redis backend.
+enum class DurabilityMode {
+  fast,        // Redis has it
+  replicated,  // and one of its replicas
+  durable,     // the database has it, with majority
+};
+std::string_view to_string(DurabilityMode mode);
 
 struct Settings {
   using Milliseconds = std::chrono::milliseconds;
@@ -29,7 +39,7 @@ struct Settings {
   std::filesystem::path ports_file;
 
   // Storage
-  Backend backend = Backend::embedded;
+  Backend backend = Backend::automatic;  // as chosen; configure() leaves none automatic
   std::filesystem::path data_dir;
   std::uint64_t segment_bytes = 0;
   std::uint64_t max_queue_messages = 0;
@@ -38,6 +48,20 @@ struct Settings {
   Milliseconds idempotency_window{};
   std::uint64_t remembered_ids = 0;
   Milliseconds threshold_timestamp{};
+
+  // Redis and MongoDB
+  Secret redis_url;
+  RedisType redis_type = RedisType::automatic;
+  Secret redis_nodes;  // may carry a password
+  std::string redis_nat_map;
+  std::filesystem::path redis_ca_file;
+  std::string redis_prefix;
+  std::uint32_t redis_partitions = 0;
+  Secret mongodb_uri;
+  std::string mongodb_database;
+  std::size_t mongodb_threads = 0;
+  DurabilityMode durability = DurabilityMode::fast;
+  std::size_t archive_batch = 0;
 
   // Live delivery
   Milliseconds ack_deadline{};

@@ -72,21 +72,19 @@ describe('a wrong value stops the start with exit code 2 and says what would be 
   });
 });
 
-describe('a backend that this build does not have is refused', () => {
-  for (const [name, value] of [
-    ['REDIS_URL', 'redis://127.0.0.1:6379'],
-    ['REDIS_TYPE', 'cluster'],
-    ['REDIS_NODES', '127.0.0.1:7000'],
-    ['MONGODB_URI', 'mongodb://127.0.0.1:27017/mpr'],
-    ['MPR_BACKEND', 'redis'],
+describe('a Redis that is asked for and not there never becomes an embedded store', () => {
+  for (const env of [
+    { REDIS_URL: 'redis://127.0.0.1:1' },
+    { REDIS_TYPE: 'cluster', REDIS_NODES: '127.0.0.1:1' },
+    { MONGODB_URI: 'mongodb://127.0.0.1:1/mpr' },
+    { MPR_BACKEND: 'redis' },
   ]) {
-    check(`${name}=${value} never starts the embedded store`, async () => {
-      const env = isolated({ [name]: value });
-      const { code, output } = await run(['serve'], env);
-      assert.equal(code, 2, output);
-      assert.ok(output.includes(name), output);
-      assert.match(output, /embedded/);
-      assert.throws(() => readFileSync(join(env.MPR_DATA_DIR, 'LOCK')));
+    check(JSON.stringify(env), async () => {
+      const all = isolated(env);
+      const { code, output } = await run(['serve'], all);
+      assert.notEqual(code, 0, output);
+      assert.match(output, /REDIS|Redis/);
+      assert.throws(() => readFileSync(join(all.MPR_DATA_DIR, 'LOCK')));
     });
   }
 });

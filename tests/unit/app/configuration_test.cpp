@@ -98,7 +98,7 @@ TEST_F(ConfigurationTest, ReportsEverythingWrongAtOnceWithItsSource) {
       {{"MPR_ACK_DEADLINE_MS", "soon"}, {"MPR_BIND", "everywhere"}});
   EXPECT_EQ(c.problems,
             (Words{"unknown flag --prot", "\"stray\" is not expected here: options begin with --",
-                   "flag --backend needs a value: embedded or memory",
+                   "flag --backend needs a value: auto, embedded, memory or redis",
                    path + " line 2 is neither KEY=VALUE nor a # comment",
                    "WS_PORT (flag --ws-port): \"99999\" is not a port number from 0 to 65535",
                    "MPR_BIND (environment): \"everywhere\" is not an IPv4 or IPv6 address such as "
@@ -124,19 +124,46 @@ TEST_F(ConfigurationTest, SuggestsTheNearestName) {
                    "unknown name WS_PROT (" + path + " line 2); did you mean WS_PORT?"}));
 }
 
-TEST_F(ConfigurationTest, RefusesBackendsOfTheExistingService) {
-  for (const char* name :
-       {"REDIS_TYPE", "REDIS_URL", "REDIS_NODES", "REDIS_NATMAP", "MONGODB_URI"}) {
-    const Configuration c = configure({}, {{name, "x"}, {"MPR_BACKEND", "embedded"}});
-    EXPECT_EQ(c.problems,
-              Words{std::string(name) +
-                    " (environment) asks for the redis and mongodb backends; this build has only "
-                    "embedded and memory. Unset it to keep messages in MPR_DATA_DIR"});
-  }
+TEST_F(ConfigurationTest, ChoosesTheBackendThatTheOptionsAskFor) {
+  const auto backend = [](const Environment& environment) {
+    const Configuration c = configure({}, environment);
+    EXPECT_EQ(c.problems, Words{});
+    return c.settings.backend;
+  };
+  EXPECT_EQ(backend({}), Backend::embedded);
+  EXPECT_EQ(backend({{"REDIS_URL", "redis://127.0.0.1"}}), Backend::redis);
+  EXPECT_EQ(backend({{"REDIS_NODES", "127.0.0.1:7000"}}), Backend::redis);
+  EXPECT_EQ(backend({{"MONGODB_URI", "mongodb://127.0.0.1/mpr"}, {"REDIS_URL", "redis://h"}}),
+            Backend::redis);
+  EXPECT_EQ(backend({{"MPR_BACKEND", "memory"}}), Backend::memory);
+}
+
+TEST_F(ConfigurationTest, TakesAListOfNodesForACluster) {
+  EXPECT_EQ(configure({}, {{"REDIS_NODES", "h:1"}}).settings.redis_type, RedisType::cluster);
+  EXPECT_EQ(configure({}, {{"REDIS_URL", "redis://h"}}).settings.redis_type, RedisType::single);
   EXPECT_EQ(
-      configure(Words{"--backend=redis"}, {}).problems,
-      Words{"MPR_BACKEND (flag --backend): \"redis\" is not embedded or memory; this build has "
-            "no other backends"});
+      configure({}, {{"REDIS_URL", "redis://h"}, {"REDIS_TYPE", "cluster"}}).settings.redis_type,
+      RedisType::cluster);
+}
+
+TEST_F(ConfigurationTest, ABackendThatWasChosenWinsWithAWarning) {
+  const Configuration c = configure({}, {{"REDIS_URL", "redis://h"}, {"MPR_BACKEND", "embedded"}});
+  EXPECT_EQ(c.problems, Words{});
+  EXPECT_EQ(c.settings.backend, Backend::embedded);
+  EXPECT_EQ(c.warnings, Words{"MPR_BACKEND (environment) is embedded: the options of Redis and "
+                              "MongoDB have no effect"});
+}
+
+TEST_F(ConfigurationTest, NamesWhatARedisBackendLacks) {
+  const Words redis_is_needed = {
+      "REDIS_URL or REDIS_NODES is needed: live sessions are kept in Redis whichever database the "
+      "messages go to"};
+  EXPECT_EQ(configure({}, {{"MONGODB_URI", "mongodb://h/d"}}).problems, redis_is_needed);
+  EXPECT_EQ(configure(Words{"--backend=redis"}, {}).problems, redis_is_needed);
+  EXPECT_EQ(configure({}, {{"REDIS_NODES", "h:1"}, {"REDIS_TYPE", "single"}}).problems,
+            Words{"REDIS_TYPE (environment) is single: REDIS_URL is needed"});
+  EXPECT_EQ(configure({}, {{"REDIS_URL", "redis://h"}, {"MPR_DURABILITY", "durable"}}).problems,
+            Words{"MPR_DURABILITY (environment) is durable: MONGODB_URI is needed"});
 }
 
 TEST_F(ConfigurationTest, WarnsAboutPushNamesOfTheExistingService) {
