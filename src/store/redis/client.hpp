@@ -10,7 +10,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <expected>
 #include <functional>
 #include <initializer_list>
 #include <memory>
@@ -22,6 +21,7 @@
 #include "base/error.hpp"
 #include "base/metrics.hpp"
 #include "base/task.hpp"
+#include "store/redis/outcome.hpp"
 #include "store/redis/request.hpp"
 #include "store/redis/server_address.hpp"
 #include "store/redis/value.hpp"
@@ -37,21 +37,13 @@ struct ClientOptions {
   std::vector<std::pair<std::string, std::string>> nat_map;
   Login login;  // user, password, database number, TLS: the same for every node
   std::chrono::milliseconds connect_timeout{1000};
+  // A connection from which nothing came for so long, while requests wait, is closed.
+  std::chrono::milliseconds silence_limit{1000};
   std::chrono::milliseconds reconnect_at_least{50};  // doubles up to the next, with jitter
   std::chrono::milliseconds reconnect_at_most{2000};
   // Bytes of requests that wait on one connection; beyond it requests fail at once.
   std::size_t most_waiting_bytes = 256ULL << 20;
 };
-
-// A request that did not get its answer.
-struct Failure {
-  Error error;  // unavailable or deadline_exceeded
-  // It may have been executed: the connection broke, or time ran out, after it was written.
-  bool maybe_executed = false;
-};
-
-template <class T>
-using Outcome = std::expected<T, Failure>;
 
 class Client {
  public:

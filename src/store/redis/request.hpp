@@ -22,8 +22,8 @@ enum class Durability : std::uint8_t {
   replicated,  // and at least one replica has it (WAIT); else it fails as maybe executed
 };
 
-// A Lua script of one atomic operation; the text lives in scripts/*.lua and is embedded by CMake.
-// `sha1` is computed from the text.
+// A Lua script of one atomic operation; the text lives in scripts/*.lua and is embedded by CMake
+// (see scripts.hpp). `sha1` is computed from the text.
 struct Script {
   std::string_view name;  // of the file, for errors and logs
   std::string text;
@@ -35,6 +35,8 @@ struct Script {
 // Commands that go to the node of one key, one behind the other in one pipeline.
 // If the cluster redirects one of them, it is followed, and then those of the later commands
 // that are Repeat::safe are executed again, so that a read sees the writes before it.
+// A request with MULTI is exactly one transaction, MULTI first and EXEC last: it is repeated as a
+// whole or not at all.
 class Request {
  public:
   // `routing_key`: any key of the slot that all commands belong to.
@@ -42,6 +44,11 @@ class Request {
 
   Request& add(std::initializer_list<std::string_view> words, Repeat repeat = Repeat::never);
   Request& add(std::span<const std::string> words, Repeat repeat = Repeat::never);
+
+  // One script: EVALSHA, and EVAL in its place when the server does not know it. The script
+  // outlives the call.
+  Request& eval(const Script& script, std::span<const std::string> keys,
+                std::span<const std::string> arguments, Repeat repeat = Repeat::never);
 
   Request& durability(Durability durability) noexcept {
     durability_ = durability;
@@ -51,18 +58,29 @@ class Request {
   struct Command {
     std::size_t begin = 0;  // where its bytes begin in bytes()
     Repeat repeat = Repeat::never;
+    const Script* script = nullptr;  // of an EVALSHA
   };
 
   const std::string& routing_key() const noexcept { return routing_key_; }
   const std::string& bytes() const noexcept { return bytes_; }
   const std::vector<Command>& commands() const noexcept { return commands_; }
   Durability durability() const noexcept { return durability_; }
+  bool is_transaction() const noexcept { return transaction_; }
+
+  // The bytes of one command.
+  std::string_view bytes_of(std::size_t command) const noexcept;
+  // The same for a script whose text goes with it: EVAL in place of EVALSHA.
+  std::string with_text(std::size_t command) const;
 
  private:
+  void begin_command(std::size_t words, Repeat repeat);
+  void append_word(std::string_view word);
+
   std::string routing_key_;
   std::string bytes_;
   std::vector<Command> commands_;
   Durability durability_ = Durability::primary;
+  bool transaction_ = false;
 };
 
 }  // namespace mpr::redis

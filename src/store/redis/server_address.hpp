@@ -36,6 +36,9 @@ struct ServerUrl {
   Login login;
 };
 
+// "host:port", "[::1]:port" of an IPv6 address.
+std::string to_text(const ServerAddress& address);
+
 // "redis://user:password@host:port/database", "rediss://" for TLS; percent-encoded where needed.
 // The error names what is wrong without repeating the password.
 Result<ServerUrl> parse_server_url(std::string_view url);

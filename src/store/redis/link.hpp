@@ -1,0 +1,131 @@
+// One connection to one Redis server: resolves its name, connects, secures and logs in, then moves
+// bytes and reads answers. It connects once when told to; when to try again is its user's affair.
+//
+// Belongs to the io thread it is given; it may be destroyed after that thread has ended, and so may
+// the thread's object be gone by then.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/error.hpp"
+#include "net/io_thread.hpp"
+#include "net/resolver.hpp"
+#include "net/tls.hpp"
+#include "store/redis/resp_reader.hpp"
+#include "store/redis/server_address.hpp"
+#include "store/redis/value.hpp"
+
+namespace mpr::redis {
+
+// Who uses a link. It must not destroy the link in these calls.
+class LinkUser {
+ public:
+  virtual ~LinkUser() = default;
+  virtual void on_open() = 0;
+  virtual void on_value(Value value) = 0;
+  // All values of one turn were handed over; the link may be closed by now.
+  virtual void on_read() {}
+  // The link is closed, for the reason given; not called by close(). `gone` bytes had left.
+  virtual void on_lost(std::string reason, std::uint64_t gone) = 0;
+};
+
+// What all links of a client share. Outlives them.
+struct LinkSettings {
+  Login login;
+  std::chrono::milliseconds connect_timeout{};
+  std::shared_ptr<TlsContext> tls;  // null without TLS
+  std::string tls_problem;          // why there is none although there should be
+  Resolver* resolver = nullptr;
+};
+
+class Link final : public IoThread::Source {
+ public:
+  using TimePoint = std::chrono::steady_clock::time_point;
+
+  Link(IoThread& thread, const LinkSettings& settings, LinkUser& user);
+  // Closes the socket, without a word to the io thread: it may have ended.
+  ~Link() override;
+  Link(const Link&) = delete;
+  Link& operator=(const Link&) = delete;
+
+  // Starts to connect; on_open() or on_lost() follow, never from within.
+  void open(ServerAddress address);
+  void close();
+  // Closes and says so through on_lost().
+  void lose(std::string reason);
+  bool is_closed() const noexcept { return state_ == State::closed; }
+  bool is_open() const noexcept { return state_ == State::open; }
+
+  // To be called now and then while the link is neither open nor closed: watches the time.
+  void check_time(TimePoint now);
+
+  // Appends to what the next flush() sends. Only while it is open.
+  std::string& out() noexcept { return out_; }
+  void flush();
+  // Bytes that were appended and bytes that (perhaps) left, since the link was opened. TLS counts
+  // bytes as gone once they are encrypted.
+  std::uint64_t appended() const noexcept { return gone_ + (out_.size() - taken_); }
+  std::uint64_t gone() const noexcept { return gone_; }
+
+  // When the server was last heard of.
+  TimePoint last_heard() const noexcept { return last_heard_; }
+
+ private:
+  enum class State { closed, resolving, connecting, securing, logging_in, open };
+
+  // Hears of the name's address; apart from the socket, because they may both be watched.
+  struct NameSource final : IoThread::Source {
+    explicit NameSource(Link& l) : link(l) {}
+    void on_ready(IoThread::Ready) override { link.on_resolved(); }
+    Link& link;
+  };
+
+  void on_ready(IoThread::Ready ready) override;
+  void start();
+  void on_resolved();
+  void connect_next(std::string reason);
+  bool start_connecting(const SocketAddress& address, std::string& reason);
+  void on_connected();
+  void secure();
+  void log_in();
+  void on_login_answer(const Value& answer);
+  void read();
+  void read_some();
+  bool take_bytes(std::size_t count);
+  void read_values(std::string_view bytes);
+  void send();
+  void want(IoThread::Interest interest);
+  std::string at() const { return "Redis at " + to_text(address_); }
+
+  IoThread& thread_;
+  const LinkSettings& settings_;
+  LinkUser& user_;
+
+  State state_ = State::closed;
+  std::uint64_t generation_ = 0;  // of open(): notices a close during a callback
+  ServerAddress address_;
+  int fd_ = -1;
+  IoThread::Interest interest_ = IoThread::Interest::nothing;
+  TimePoint connect_by_{};
+  bool opening_ = false;  // inside open()
+  std::string failed_at_once_;
+  TimePoint last_heard_{};
+  NameSource name_source_{*this};
+  std::shared_ptr<Resolution> resolution_;
+  std::vector<SocketAddress> addresses_;  // still to be tried
+  std::optional<TlsStream> tls_;
+  std::vector<char> plain_;  // scratch for decrypted bytes
+  RespReader reader_;
+  std::vector<std::string> login_steps_;  // what the next answers belong to; the last comes first
+  std::string out_;
+  std::size_t taken_ = 0;  // bytes of out_ that left
+  std::uint64_t gone_ = 0;
+};
+
+}  // namespace mpr::redis
