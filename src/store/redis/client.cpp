@@ -9,6 +9,7 @@
 #include "net/io_thread.hpp"
 #include "store/redis/lane.hpp"
 #include "store/redis/shared.hpp"
+#include "store/redis/subscription.hpp"
 #include "store/redis/watch.hpp"
 
 namespace mpr::redis {
@@ -124,6 +125,11 @@ class Client::Parts {
     }
     own = std::make_unique<Lane>(thread, shared, Lane::Log::on);
     watch = std::make_unique<Watch>(*own, shared);
+    own->on_tick([this] {
+      watch->look();
+      for (std::size_t i = 0; i < subscriptions.size(); ++i) subscriptions[i]->look();
+    });
+    own->tick_at(own->now());
     shared.wake_watch = [this] { thread.run([this] { own->tick_soon(); }); };
     thread.start();
   }
@@ -156,6 +162,7 @@ class Client::Parts {
   IoThread thread;
   std::unique_ptr<Lane> own;
   std::unique_ptr<Watch> watch;
+  std::vector<std::unique_ptr<Subscription>> subscriptions;  // of the own thread
 
  private:
   std::mutex mutex_;
@@ -216,6 +223,17 @@ Task<Outcome<std::vector<Client::NodeAnswer>>> Client::run_everywhere(Request re
   }
   std::vector<NodeAnswer> answers = co_await when_all(std::move(tasks));
   co_return answers;
+}
+
+void Client::subscribe(std::string channel, std::function<void(std::string_view payload)> on_message,
+                       std::function<void()> on_connected) {
+  parts_->thread.run([parts = parts_.get(), channel = std::move(channel),
+                      on_message = std::move(on_message),
+                      on_connected = std::move(on_connected)]() mutable {
+    parts->subscriptions.push_back(std::make_unique<Subscription>(
+        *parts->own, std::move(channel), std::move(on_message), std::move(on_connected)));
+    parts->own->tick_soon();
+  });
 }
 
 Task<Outcome<std::int64_t>> Client::publish(std::string channel, std::string payload,

@@ -18,10 +18,7 @@ constexpr milliseconds kPingEvery{1000};
 
 }  // namespace
 
-Watch::Watch(Lane& lane, Shared& shared) : lane_(lane), shared_(shared) {
-  lane.on_tick([this] { look(); });
-  lane.tick_at(lane.now());
-}
+Watch::Watch(Lane& lane, Shared& shared) : lane_(lane), shared_(shared) {}
 
 void Watch::look() {
   const TimePoint now = lane_.now();
