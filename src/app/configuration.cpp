@@ -58,6 +58,7 @@ class Reader {
   void check(const Option& option);
   void read_token_file();
   void choose_backend();
+  void check_push_urls();
   void check_together();
   std::string where_of(std::string_view name) const { return result_[name].where; }
 
@@ -104,7 +105,7 @@ void Reader::read_flags(std::span<const std::string> flags) {
 void Reader::read_foreign(std::string_view name, const std::string& where) {
   if (std::ranges::find(foreign_names(), name) == foreign_names().end()) return;
   result_.warnings.push_back(std::string(name) + " (" + where +
-                             ") has no effect: this build sends no push notifications");
+                             ") has no effect: MPR_FCM_URL says where FCM is");
 }
 
 void Reader::read_environment(const Environment& environment) {
@@ -233,6 +234,26 @@ void Reader::choose_backend() {
   }
 }
 
+// Without TLS only for what is near: tokens go there. APNs is HTTP/2, which TLS agrees upon.
+void Reader::check_push_urls() {
+  Settings& s = result_.settings;
+  const auto trimmed = [](std::string url) {
+    while (url.ends_with('/')) url.pop_back();
+    return url;
+  };
+  const auto check = [&](std::string_view name, const std::string& url, bool plain_allowed) {
+    if (url.empty() || url.starts_with("https://")) return;
+    if (plain_allowed && url.starts_with("http://")) return;
+    result_.problems.push_back(std::string(name) + " (" + where_of(name) + ") has to begin with " +
+                               (plain_allowed ? "https:// or http://" : "https://"));
+  };
+  s.fcm_url = trimmed(std::move(s.fcm_url));
+  s.apns_url = trimmed(std::move(s.apns_url));
+  check("MPR_FCM_URL", s.fcm_url, true);
+  check("MPR_APNS_URL", s.apns_url, false);
+  check("MPR_WEBHOOK_URL", s.webhook_url.reveal(), true);
+}
+
 // Rules between options; each option alone has passed its own check.
 void Reader::check_together() {
   const Settings& s = result_.settings;
@@ -266,6 +287,7 @@ Configuration Reader::finish() {
   if (result_.problems.empty()) choose_backend();
   if (result_.problems.empty()) read_token_file();
   if (result_.problems.empty()) check_together();
+  if (result_.problems.empty()) check_push_urls();
   return std::move(result_);
 }
 

@@ -39,10 +39,15 @@ struct Subcommand {
 };
 
 constexpr Subcommand kSubcommands[] = {
-    {"serve", mpr::serve_command, false},  {"check", mpr::check_command, false},
-    {"bench", mpr::bench_command, true},   {"demo", mpr::demo_command, true},
-    {"version", version_command, false},   {"help", help_command, false},
-    {"--version", version_command, false}, {"--help", help_command, false},
+    {"serve", mpr::serve_command, false},
+    {"check", mpr::check_command, false},
+    {"push-test", mpr::push_test_command, true},
+    {"bench", mpr::bench_command, true},
+    {"demo", mpr::demo_command, true},
+    {"version", version_command, false},
+    {"help", help_command, false},
+    {"--version", version_command, false},
+    {"--help", help_command, false},
     {"-h", help_command, false},
 };
 

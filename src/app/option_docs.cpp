@@ -17,6 +17,8 @@ constexpr std::string_view kUsage =
 Usage:
   mpr serve [options]     run the service until SIGTERM or SIGINT
   mpr check [options]     say what `serve` would do, and whether it could
+  mpr push-test --type fcm|apns|webhook --token T [options]
+                          send one push notification and explain the answer
   mpr bench [scenario]    measure a running service; --help lists scenarios
   mpr demo                show live delivery and pickup in ten seconds
   mpr version             say what this binary is
@@ -43,9 +45,8 @@ that says where it came from and what would be right; all wrong values are repor
 flags stop the start too; unknown `MPR_` variables, and unknown names in the file, are warned about.
 Secrets are shown as `***` everywhere. `mpr check` prints every option with its value and source.
 
-The names of the service that MPR replaces mean the same here. Those of push notifications
-(`FIREBASE_CFG_FILE`, `APNS_CFG_FILE`, `APNS_PATH_KEY`, `APNS_TOPIC`, `NOTIFICATION_DATA_ONLY`,
-`FCM_SERVICE_BASE_URL`) are warned about: this build sends none.
+The names of the service that MPR replaces mean the same here; `FCM_SERVICE_BASE_URL` is warned
+about, `MPR_FCM_URL` takes its place.
 )";
 
 // Appends `text` in lines of at most kColumns, each behind `indent` spaces.

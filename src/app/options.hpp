@@ -14,7 +14,7 @@
 
 namespace mpr {
 
-enum class OptionGroup { network, storage, backends, live_delivery, limits, times, logs };
+enum class OptionGroup { network, storage, backends, live_delivery, push, limits, times, logs };
 std::string_view title_of(OptionGroup group);
 
 enum class OptionKind {

@@ -68,6 +68,26 @@ struct Settings {
   Milliseconds orphan_grace{};
   std::size_t max_in_flight = 0;
 
+  // Push notifications
+  std::string firebase_cfg_file;  // paths with commas between them
+  std::filesystem::path apns_cfg_file;
+  std::filesystem::path apns_path_key;
+  std::string apns_topic;
+  Secret webhook_url;  // such URLs often hold a key
+  Secret webhook_secret;
+  bool notification_data_only = false;
+  std::string push_title;
+  std::string push_body;
+  Milliseconds push_window{};
+  std::size_t push_queue = 0;
+  std::size_t push_in_flight = 0;
+  std::size_t push_connections = 0;
+  Milliseconds push_timeout{};
+  Milliseconds push_max_age{};
+  std::string fcm_url;
+  std::string apns_url;  // empty: Apple's
+  std::filesystem::path push_ca_file;
+
   // Limits of a socket
   std::size_t max_connections = 0;  // 0: as many as open files allow
   std::uint64_t max_frame_bytes = 0;

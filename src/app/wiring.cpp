@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "app/build_info.hpp"
-#include "app/no_push.hpp"
+#include "app/pushing.hpp"
 #include "app/random_ids.hpp"
 #include "app/system_clock.hpp"
 #include "base/metrics.hpp"
@@ -110,10 +110,10 @@ class Node::Parts {
 
   SystemClock clock;
   RandomIds ids{clock};
-  NoPush push;
   Metrics metrics;
   Server server;
   Storage storage;
+  std::unique_ptr<Pushing> pushing;
   std::unique_ptr<PickupService> service;
   std::unique_ptr<Methods> methods;
   std::unique_ptr<Pages> pages;
@@ -136,9 +136,16 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
   if (!opened) return std::unexpected(opened.error());
   storage = std::move(*opened);
 
+  auto opened_pushing = Pushing::open(
+      settings, {.windows = nullptr, .feedback = server, .clock = clock, .metrics = metrics});
+  if (!opened_pushing) return std::unexpected(opened_pushing.error());
+  pushing = std::move(*opened_pushing);
+
   service = std::make_unique<PickupService>(
-      PickupService::Ports{*storage.store, *storage.directory, push, clock, ids, server, metrics},
+      PickupService::Ports{*storage.store, *storage.directory, pushing->sender(), clock, ids,
+                           server, metrics},
       pickup_options(settings));
+  pushing->start(*service);
   methods = std::make_unique<Methods>(*service);
   server.bind_service(*service, *methods);
   storage.directory->listen(*service);
@@ -168,6 +175,7 @@ void Node::Parts::stop() {
     server.drain();
     server.join();
   }
+  if (pushing) pushing->drain();
   if (ops) ops->stop();
 }
 

@@ -47,6 +47,27 @@ void append(std::string& out, std::string_view name, const Gauge& gauge, std::st
   out += '\n';
 }
 
+constexpr std::array<std::string_view, kPushProviders> kProviderNames = {"fcm", "apns", "webhook"};
+constexpr std::array<std::string_view, kPushResults> kPushResultNames = {
+    "accepted",      "token_dead", "known_dead", "doubted",  "rejected",
+    "misconfigured", "no_sender",  "unneeded",   "given_up", "dropped"};
+
+void append_pushes(std::string& out, const decltype(Metrics::pushes)& pushes) {
+  append_head(out, "mpr_pushes_total", "counter",
+              "Push notifications by provider and by how they ended.");
+  for (std::size_t provider = 0; provider < kPushProviders; ++provider) {
+    for (std::size_t result = 0; result < kPushResults; ++result) {
+      out += "mpr_pushes_total{provider=\"";
+      out += kProviderNames[provider];
+      out += "\",result=\"";
+      out += kPushResultNames[result];
+      out += "\"} ";
+      append_number(out, pushes[provider][result].value());
+      out += '\n';
+    }
+  }
+}
+
 }  // namespace
 
 void Histogram::observe(std::chrono::nanoseconds duration) noexcept {
@@ -156,6 +177,22 @@ std::string Metrics::render() const {
   append(out, "mpr_live_sessions_expired_total", live_sessions_expired,
          "Orphaned live sessions whose grace ran out.");
   append(out, "mpr_pushes_due_total", pushes_due, "Push notifications found due.");
+  append(out, "mpr_pushes_collapsed_total", pushes_collapsed,
+         "Push notifications covered by another one for the same token.");
+  append_pushes(out, pushes);
+  append(out, "mpr_push_retries_total", push_retries, "Further attempts to send a notification.");
+  append(out, "mpr_pushes_waiting", pushes_waiting,
+         "Tokens with a notification due, planned or under way.");
+  histogram("mpr_push_seconds", push_seconds,
+            "Time from a notification's being due to its acceptance by the provider.");
+  append(out, "mpr_gateways_alive", gateways_alive,
+         "Gateways that share the backend, this one included; 0 without a shared backend.");
+  append(out, "mpr_announcements_total", announcements,
+         "Messages announced to the gateway that holds their live session.");
+  append(out, "mpr_announcements_failed_total", announcements_failed,
+         "Announcements that nobody heard.");
+  append(out, "mpr_directory_gaps_total", directory_gaps,
+         "Times that all live sessions were checked because an announcement may be lost.");
   append(out, "mpr_store_errors_total", store_errors, "Store operations that failed.");
   append(out, "mpr_store_commits_total", store_commits, "Groups of records written and synced.");
   histogram("mpr_store_commit_seconds", store_commit_seconds,

@@ -51,6 +51,22 @@ class Histogram {
   std::atomic<std::uint64_t> sum_nanoseconds_ = 0;
 };
 
+// How a push notification ended.
+enum class PushResult {
+  accepted,       // the provider took it
+  token_dead,     // the provider knows nobody by this token
+  known_dead,     // it said so before: not tried
+  doubted,        // it said so about a time before the token was given again: not believed yet
+  rejected,       // this one will never be taken
+  misconfigured,  // the provider takes none until the operator acts
+  no_sender,      // no sender is configured for its type
+  unneeded,       // by the time it could be sent, nothing waited any more
+  given_up,       // too old, or the process ended
+  dropped,        // the queue was full
+};
+inline constexpr std::size_t kPushResults = 10;
+inline constexpr std::size_t kPushProviders = 3;  // fcm, apns, webhook
+
 struct Metrics {
   // Sockets
   Gauge sockets_open;
@@ -84,7 +100,18 @@ struct Metrics {
   Counter live_sessions_replaced;
   Counter live_sessions_adopted;
   Counter live_sessions_expired;  // the grace of an orphan ran out
+  // Push notifications
   Counter pushes_due;
+  Counter pushes_collapsed;  // covered by another push
+  Counter push_retries;
+  std::array<std::array<Counter, kPushResults>, kPushProviders> pushes;  // [provider][PushResult]
+  Gauge pushes_waiting;    // tokens with a push due, planned or under way
+  Histogram push_seconds;  // from due to accepted
+  // Several gateways
+  Gauge gateways_alive;
+  Counter announcements;         // to other gateways
+  Counter announcements_failed;  // nobody listened, or Redis did not answer
+  Counter directory_gaps;        // everything here was looked through, as something may be unheard
   // Store
   Counter store_errors;
   Counter store_commits;  // groups written and synced

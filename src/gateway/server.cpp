@@ -253,4 +253,12 @@ void Server::session_replaced(SocketId former_holder, const Connection& connecti
       shared(rpc::live_session_replaced_event(connection.id, session_id)));
 }
 
+void Server::push_token_invalid(const InvalidPushToken& token) {
+  const SharedText text = shared(rpc::push_token_invalid_event(token));
+  for (const auto& thread : state_->threads()) {
+    thread->directory().send_to_listeners(token.connection.tenant, mask_of(rpc::kPushTokenInvalid),
+                                          text);
+  }
+}
+
 }  // namespace mpr

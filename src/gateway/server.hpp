@@ -15,6 +15,7 @@
 
 #include "base/error.hpp"
 #include "base/metrics.hpp"
+#include "core/push_windows.hpp"
 #include "pickup/event_sink.hpp"
 
 namespace mpr {
@@ -22,7 +23,7 @@ namespace mpr {
 class Methods;
 class PickupService;
 
-class Server final : public EventSink {
+class Server final : public EventSink, public PushFeedback {
  public:
   struct Options {
     std::string bind = "127.0.0.1";             // an address or "localhost"
@@ -78,6 +79,11 @@ class Server final : public EventSink {
                                      std::span<const StoredMessage> messages) override;
   void session_replaced(SocketId former_holder, const Connection& connection,
                         const SessionId& session_id) override;
+
+  // --- PushFeedback: any thread -------------------------------------------------------------
+
+  // pushTokenInvalid to every socket of the connection's tenant that subscribed to it.
+  void push_token_invalid(const InvalidPushToken& token) override;
 
  private:
   class State;

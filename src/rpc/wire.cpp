@@ -228,6 +228,21 @@ std::string live_session_replaced_event(const ConnectionId& connection_id,
   return out;
 }
 
+std::string push_token_invalid_event(const InvalidPushToken& token) {
+  std::string out =
+      event_frame(kPushTokenInvalid, token.connection.id.value.size() + token.reason.size() + 160);
+  out += R"({"connectionId":)";
+  append_json_string(out, token.connection.id.value);
+  out += R"(,"type":")";
+  out += to_string(token.provider);
+  out += R"(","tokenSha256":")";
+  out += token.token_sha256;
+  out += R"(","reason":)";
+  append_json_string(out, token.reason);
+  out += "}}";
+  return out;
+}
+
 std::string server_draining_event(std::uint64_t grace_milliseconds) {
   std::string out = event_frame(kServerDraining, 48);
   out += R"({"graceMilliseconds":)";

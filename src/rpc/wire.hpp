@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "core/message.hpp"
+#include "core/push_windows.hpp"
 #include "core/requests.hpp"
 #include "rpc/json_rpc.hpp"
 
@@ -42,6 +43,7 @@ std::string messages_received_event(const ConnectionId& connection_id,
                                     std::span<const StoredMessage> messages);
 std::string live_session_replaced_event(const ConnectionId& connection_id,
                                         const SessionId& session_id);
+std::string push_token_invalid_event(const InvalidPushToken& token);
 std::string server_draining_event(std::uint64_t grace_milliseconds);
 
 }  // namespace mpr::rpc

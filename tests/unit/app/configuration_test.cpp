@@ -166,11 +166,30 @@ TEST_F(ConfigurationTest, NamesWhatARedisBackendLacks) {
             Words{"MPR_DURABILITY (environment) is durable: MONGODB_URI is needed"});
 }
 
-TEST_F(ConfigurationTest, WarnsAboutPushNamesOfTheExistingService) {
-  const Configuration c = configure({}, {{"APNS_TOPIC", "app"}});
+TEST_F(ConfigurationTest, TakesPushNamesOfTheExistingService) {
+  const Configuration c =
+      configure({}, {{"APNS_TOPIC", "app"}, {"NOTIFICATION_DATA_ONLY", "true"}});
   EXPECT_EQ(c.problems, Words{});
-  EXPECT_EQ(c.warnings, Words{"APNS_TOPIC (environment) has no effect: this build sends no push "
-                              "notifications"});
+  EXPECT_EQ(c.warnings, Words{});
+  EXPECT_EQ(c.settings.apns_topic, "app");
+  EXPECT_TRUE(c.settings.notification_data_only);
+}
+
+TEST_F(ConfigurationTest, SaysWhatTakesThePlaceOfTheOldAddressOfFcm) {
+  const Configuration c = configure({}, {{"FCM_SERVICE_BASE_URL", "https://fcm"}});
+  EXPECT_EQ(c.problems, Words{});
+  EXPECT_EQ(c.warnings, Words{"FCM_SERVICE_BASE_URL (environment) has no effect: MPR_FCM_URL says "
+                              "where FCM is"});
+}
+
+TEST_F(ConfigurationTest, SendsPushesOnlyToUrls) {
+  const Configuration c = configure({}, {{"MPR_FCM_URL", "fcm.googleapis.com"},
+                                         {"MPR_APNS_URL", "http://127.0.0.1:1"},
+                                         {"MPR_WEBHOOK_URL", "ftp://h/secret"}});
+  EXPECT_EQ(c.problems,
+            (Words{"MPR_FCM_URL (environment) has to begin with https:// or http://",
+                   "MPR_APNS_URL (environment) has to begin with https://",
+                   "MPR_WEBHOOK_URL (environment) has to begin with https:// or http://"}));
 }
 
 TEST_F(ConfigurationTest, NeverShowsASecret) {
