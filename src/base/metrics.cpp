@@ -202,6 +202,15 @@ std::string Metrics::render() const {
          "The part of the log that pending messages occupy.");
   append(out, "mpr_store_relocated_bytes_total", store_relocated_bytes,
          "Bytes of live records moved so that an old segment could be removed.");
+  append(out, "mpr_messages_archived_total", messages_archived,
+         "Messages moved from the hot tier to the cold tier.");
+  append(out, "mpr_archive_bulks_total", archive_bulks, "Bulks copied to the cold tier.");
+  append(out, "mpr_archive_failures_total", archive_failures,
+         "Archiving steps that a backend refused; they are done again.");
+  append(out, "mpr_archive_set_aside_total", archive_set_aside,
+         "Times that a queue was set aside because its oldest message cannot be archived.");
+  append(out, "mpr_archive_lag_seconds", archive_lag_seconds,
+         "By how much the oldest message found due for archiving was overdue in the last pass.");
   return out;
 }
 

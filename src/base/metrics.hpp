@@ -120,6 +120,13 @@ struct Metrics {
   Gauge store_live_bytes;
   Counter store_relocated_bytes;  // live records moved so that an old segment could go
 
+  // Archiver
+  Counter messages_archived;  // moved to the cold tier
+  Counter archive_bulks;      // copied to the cold tier
+  Counter archive_failures;   // steps that a backend refused; they are done again
+  Counter archive_set_aside;  // the head of a queue could not be archived
+  Gauge archive_lag_seconds;  // by which the oldest message found was overdue in the last pass
+
   // The Prometheus text exposition format, version 0.0.4.
   std::string render() const;
 };

@@ -18,6 +18,11 @@ void SentNumbers::beaconed(const GatewayId& receiver, std::uint64_t last) {
   found->second.beaconed = std::max(found->second.beaconed, last);
 }
 
+void SentNumbers::doubt(const GatewayId& receiver) {
+  const auto found = receivers_.find(receiver);
+  if (found != receivers_.end()) found->second.beaconed = 0;
+}
+
 // `begin`: where counting begins if it has to begin.
 HeardNumbers::Sender& HeardNumbers::of(const Speaker& speaker, std::uint64_t begin) {
   Sender& sender = senders_[speaker];

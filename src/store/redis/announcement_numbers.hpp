@@ -33,7 +33,9 @@ class SentNumbers {
   std::vector<Due> due() const;
   // A beacon with this number went out.
   void beaconed(const GatewayId& receiver, std::uint64_t last);
-  // Numbers begin anew if the gateway comes back; it takes that for a loss, and looks.
+  // Whether it still listens is not known: it is due for a beacon.
+  void doubt(const GatewayId& receiver);
+  // Nobody listens there. Numbers begin anew if it subscribes again, and so does its counting.
   void forget(const GatewayId& receiver) { receivers_.erase(receiver); }
 
  private:
