@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <array>
 #include <climits>
+#include <cstring>
 #include <new>
 
 namespace mpr {
@@ -18,6 +19,7 @@ namespace {
 std::string last_error() {
   const unsigned long code = ::ERR_get_error();
   ::ERR_clear_error();
+  if (ERR_SYSTEM_ERROR(code)) return std::strerror(ERR_GET_REASON(code));
   const char* reason = code == 0 ? nullptr : ::ERR_reason_error_string(code);
   return reason != nullptr ? reason : "unknown reason";
 }

@@ -225,7 +225,8 @@ Task<Outcome<std::vector<Client::NodeAnswer>>> Client::run_everywhere(Request re
   co_return answers;
 }
 
-void Client::subscribe(std::string channel, std::function<void(std::string_view payload)> on_message,
+void Client::subscribe(std::string channel,
+                       std::function<void(std::string_view payload)> on_message,
                        std::function<void()> on_connected) {
   parts_->thread.run([parts = parts_.get(), channel = std::move(channel),
                       on_message = std::move(on_message),
