@@ -33,6 +33,7 @@ TEST_P(DurableStoreContract, AnsweredOperationsAreThereAfterARestart) {
   query.connection.tenant = TenantId("t");
   EXPECT_EQ(count(query), 1U);
   EXPECT_EQ(count("e"), 0U);
+  if (!GetParam().knows_totals()) return;
   const StoreTotals totals = store_->totals();
   EXPECT_EQ(totals.messages, 3U);
   EXPECT_EQ(totals.queues, 2U);
@@ -78,6 +79,7 @@ TEST_P(DurableStoreContract, MessagesThatExpireWhileTheStoreIsClosedAreGone) {
   clock_.advance(std::chrono::seconds(5));
   restart();
   EXPECT_EQ(take_ids(take_query("c")), Ids{"m-2"});
+  if (!GetParam().knows_totals()) return;
   EXPECT_EQ(store_->totals().messages, 1U);
 }
 

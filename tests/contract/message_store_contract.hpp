@@ -39,6 +39,12 @@ struct StoreFactory {
   std::string name;
   std::function<std::unique_ptr<StoreHome>()> make_home;
   std::size_t largest_payload = 3'000'000;  // bytes that the store has to take
+  // Whether the store knows what it holds in all. One that several gateways share does not: it
+  // neither keeps max_store_bytes and remembered_ids, nor are its totals and gauges exact.
+  enum class Bounds { whole_store, queues_only };
+  Bounds bounds = Bounds::whole_store;
+
+  bool knows_totals() const { return bounds == Bounds::whole_store; }
 };
 
 inline std::ostream& operator<<(std::ostream& out, const StoreFactory& f) { return out << f.name; }

@@ -85,6 +85,7 @@ TEST_P(MessageStoreContract, OldestRememberedIdsAreForgottenFirst) {
   }
   EXPECT_TRUE(add(MessageBuilder("c4", "m-4").chosen_by_caller()).duplicate);
   EXPECT_TRUE(add(MessageBuilder("c2", "m-2").chosen_by_caller()).duplicate);
+  if (!GetParam().knows_totals()) return;
   EXPECT_FALSE(add(MessageBuilder("c1", "m-1").chosen_by_caller()).duplicate);
   EXPECT_FALSE(add(MessageBuilder("c0", "m-0").chosen_by_caller()).duplicate);
 }
@@ -177,6 +178,7 @@ TEST_P(MessageStoreContract, QuotasOfBytesHold) {
   ASSERT_FALSE(queue_full.has_value());
   EXPECT_EQ(queue_full.error().code, Errc::quota_exceeded);
   EXPECT_NE(queue_full.error().context.find("250"), std::string::npos);
+  if (!GetParam().knows_totals()) return;
   add(MessageBuilder("b", "m-3", 200));
   const auto store_full = run_add(MessageBuilder("c", "m-4", 101));
   ASSERT_FALSE(store_full.has_value());
@@ -267,8 +269,8 @@ void start_mixed(MessageStore& store, Mixed& out, std::vector<Task<bool>>& tasks
   TakeQuery query = take_query("c");
   query.mode = TakeMode::remove;
   tasks.push_back(keep_outcome(store.take(query, never), out.taken));
-  tasks.push_back(
-      keep_outcome(store.add(MessageBuilder("c", "m-2").message, never), out.after_take));
+  tasks.push_back(keep_outcome(
+      store.add(MessageBuilder("c", "m-2").chosen_by_caller().message, never), out.after_take));
   std::vector<MessageId> both;
   both.emplace_back("m-1");
   both.emplace_back("m-2");

@@ -46,6 +46,7 @@ TEST_P(MessageStoreContract, ExpiredMessagesAreNotReportedAsRemoved) {
   EXPECT_TRUE(remove("c", {"m-1"}).removed.empty());
   EXPECT_EQ(remove_all("c").removed.size(), 1U);
   EXPECT_EQ(metrics_.messages_expired.value(), 1U);
+  if (!GetParam().knows_totals()) return;
   EXPECT_EQ(store_->totals().messages, 0U);
   EXPECT_EQ(store_->totals().queues, 0U);
 }

@@ -245,6 +245,7 @@ TEST_P(MessageStoreContract, TotalsCoverAllQueues) {
   add(MessageBuilder("a", "m-1", 100));
   add(MessageBuilder("a", "m-2", 200));
   add(MessageBuilder("b", "m-3", 300));
+  if (!GetParam().knows_totals()) return;
   StoreTotals totals = store_->totals();
   EXPECT_EQ(totals.messages, 3U);
   EXPECT_EQ(totals.bytes, 600U);

@@ -72,15 +72,15 @@ Result<Attendance> attendance_of(const Value& answer) {
 // --- start and end ------------------------------------------------------------------------------
 
 Result<void> RedisDirectory::join(Deadline deadline) {
+  const auto reached = RunLoop().run(client_.connect(deadline));
+  if (!reached) return reached;
   for (const std::string& channel : {keys_.gateway_channel(options_.self), common_channel_}) {
     client_.subscribe(
         channel, [inbox = inbox_](std::string_view payload) { inbox->on_message(payload); },
         [inbox = inbox_] { inbox->on_connected(); });
   }
   if (!inbox_->wait_connected(2, deadline.at)) {
-    const auto reason = client_.ready();
-    return fail(Errc::unavailable, "could not subscribe to the channels of this gateway in Redis" +
-                                       (reason ? "" : ": " + reason.error().context));
+    return fail(Errc::unavailable, "could not subscribe to channels in Redis in time");
   }
   const auto beaten = RunLoop().run(beat(deadline));
   if (!beaten) return beaten;

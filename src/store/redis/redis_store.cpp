@@ -1,0 +1,172 @@
+#include "store/redis/redis_store.hpp"
+
+#include <random>
+#include <utility>
+
+#include "store/redis/queue_census.hpp"
+#include "store/redis/scripts.hpp"
+
+namespace mpr {
+
+namespace {
+
+constexpr std::string_view kFormat = "1";
+constexpr std::chrono::seconds kRefusalIsRemembered{3};
+
+// Six characters that no other store object of the installation is likely to have.
+std::string random_nonce_base() {
+  constexpr std::string_view kDigits =
+      "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+  std::random_device source;
+  std::string base;
+  for (int i = 0; i < 6; ++i) base += kDigits[source() % kDigits.size()];
+  return base;
+}
+
+Result<void> check_installation(const redis::Value& answer, const RedisStore::Options& options) {
+  if (!answer.is_array() || answer.items.size() != 2) {
+    return fail(Errc::internal, "Redis answered something unexpected about the installation");
+  }
+  const std::string& format = answer.items[0].text;
+  const std::string& partitions = answer.items[1].text;
+  if (format != kFormat) {
+    return fail(Errc::invalid_argument, "the data in Redis under the prefix \"" + options.prefix +
+                                            "\" has format " + format +
+                                            ", this program reads format " + std::string(kFormat));
+  }
+  if (partitions != std::to_string(options.partitions)) {
+    return fail(Errc::invalid_argument,
+                "the data in Redis under the prefix \"" + options.prefix + "\" is kept in " +
+                    partitions + " partitions, this gateway is configured for " +
+                    std::to_string(options.partitions) + ": the number cannot be changed");
+  }
+  return {};
+}
+
+}  // namespace
+
+RedisStore::RedisStore(redis::Client& client, Options options, Clock& clock, Metrics& metrics)
+    : client_(client),
+      options_(std::move(options)),
+      keys_(options_.prefix, options_.partitions),
+      clock_(clock),
+      metrics_(metrics),
+      nonce_base_(random_nonce_base()) {
+  if (options_.census_interval.count() > 0) {
+    census_ = std::make_unique<redis::QueueCensus>(client_, keys_, options_.census_interval);
+  }
+}
+
+RedisStore::~RedisStore() = default;
+
+Task<Result<std::unique_ptr<RedisStore>>> RedisStore::open(redis::Client& client, Options options,
+                                                           Clock& clock, Metrics& metrics,
+                                                           Deadline deadline) {
+  const std::string key = redis::Keys(options.prefix, options.partitions).of_installation("meta");
+  const std::string partitions = std::to_string(options.partitions);
+  redis::Request request(key);
+  request.add({"HSETNX", key, "format", kFormat}, redis::Repeat::safe);
+  request.add({"HSETNX", key, "partitions", partitions}, redis::Repeat::safe);
+  request.add({"HMGET", key, "format", "partitions"}, redis::Repeat::safe);
+  const auto answers = co_await client.run(std::move(request), deadline);
+  if (!answers) co_return std::unexpected(answers.error().error);
+  for (const redis::Value& answer : *answers) {
+    if (answer.is_error()) co_return std::unexpected(redis::error_of(answer));
+  }
+  if (auto checked = check_installation(answers->back(), options); !checked) {
+    co_return std::unexpected(std::move(checked).error());
+  }
+  co_return std::unique_ptr<RedisStore>(new RedisStore(client, std::move(options), clock, metrics));
+}
+
+// --- calls ------------------------------------------------------------------------------------
+
+std::string RedisStore::now() const {
+  return std::to_string(clock_.now().time_since_epoch().count());
+}
+
+redis::Request RedisStore::script_request(const redis::Script& script, const Connection& connection,
+                                          Words more_keys, const Words& arguments,
+                                          redis::Repeat repeat,
+                                          redis::Durability durability) const {
+  Words keys;
+  keys.reserve(7 + more_keys.size());
+  keys.push_back(keys_.queue(connection));
+  for (const std::string_view part : {"n", "c", "m", "g", "x", "i"}) {
+    keys.push_back(keys_.of_connection(part, connection));
+  }
+  for (std::string& key : more_keys) keys.push_back(std::move(key));
+  redis::Request request(keys.front());
+  request.eval(script, keys, arguments, repeat);
+  request.durability(durability);
+  return request;
+}
+
+Task<redis::Outcome<redis::Value>> RedisStore::run_script(redis::Request request,
+                                                          Deadline deadline) {
+  auto answer = co_await client_.run_one(std::move(request), deadline);
+  if (!answer) co_return std::unexpected(note_failure(std::move(answer).error()));
+  if (answer->is_error()) co_return std::unexpected(note_refusal(*answer));
+  co_return std::move(*answer);
+}
+
+Task<Result<redis::Value>> RedisStore::ask(std::reference_wrapper<const redis::Script> script,
+                                           Connection connection, Words more_keys, Words arguments,
+                                           Deadline deadline) {
+  auto answer =
+      co_await run_script(script_request(script, connection, std::move(more_keys), arguments,
+                                         redis::Repeat::safe, redis::Durability::primary),
+                          deadline);
+  if (!answer) co_return std::unexpected(std::move(answer).error().error);
+  co_return std::move(*answer);
+}
+
+redis::Failure RedisStore::note_failure(redis::Failure failure) {
+  metrics_.store_errors.add();
+  return failure;
+}
+
+redis::Failure RedisStore::note_refusal(const redis::Value& error_answer) {
+  metrics_.store_errors.add();
+  redis::Failure failure{redis::error_of(error_answer), false};
+  if (failure.error.code == Errc::unavailable || failure.error.code == Errc::quota_exceeded) {
+    std::lock_guard lock(refusal_mutex_);
+    refusal_ = failure.error;
+    refused_until_ = std::chrono::steady_clock::now() + kRefusalIsRemembered;
+  }
+  return failure;
+}
+
+void RedisStore::count_expired(std::int64_t how_many) {
+  if (how_many > 0) metrics_.messages_expired.add(static_cast<std::uint64_t>(how_many));
+}
+
+// Frees what expired. Those who ask have left it out already; if this fails, the next one tries.
+Task<void> RedisStore::purge(Connection connection, Deadline deadline) {
+  constexpr std::int64_t kAtOnce = 200;
+  std::int64_t purged = kAtOnce;
+  while (purged == kAtOnce) {
+    Words arguments;
+    arguments.push_back(now());
+    arguments.push_back(std::to_string(kAtOnce));
+    const auto answer = co_await ask(redis::queue_script<redis::scripts::purge>(), connection,
+                                     Words(), std::move(arguments), deadline);
+    purged = answer ? answer->integer : 0;
+    count_expired(purged);
+  }
+}
+
+Result<void> RedisStore::ready() const {
+  if (auto reachable = client_.ready(); !reachable) return reachable;
+  std::lock_guard lock(refusal_mutex_);
+  if (std::chrono::steady_clock::now() >= refused_until_) return {};
+  return fail(Errc::unavailable, refusal_.context);
+}
+
+StoreTotals RedisStore::totals() const {
+  StoreTotals totals;
+  if (census_) totals.queues = census_->queues();
+  return totals;
+}
+
+}  // namespace mpr

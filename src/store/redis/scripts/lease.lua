@@ -1,0 +1,13 @@
+-- Takes or renews the lease of a partition.
+-- KEYS: 1 the lease: STRING of its number, until it expires; 2 the number of the newest lease
+-- ARGV: 1 the number held, or '0'; 2 duration (ms)
+-- Answer: the number of the lease, or 0 if another gateway has it
+local current = redis.call('GET', KEYS[1])
+if current then
+  if current ~= ARGV[1] then return 0 end
+  redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  return tonumber(current)
+end
+local number = redis.call('INCR', KEYS[2])
+redis.call('SET', KEYS[1], number, 'PX', ARGV[2])
+return number
