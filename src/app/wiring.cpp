@@ -6,7 +6,9 @@
 #include "app/build_info.hpp"
 #include "app/pushing.hpp"
 #include "app/random_ids.hpp"
+#include "app/storage.hpp"
 #include "app/system_clock.hpp"
+#include "base/log.hpp"
 #include "base/metrics.hpp"
 #include "base/run_loop.hpp"
 #include "gateway/methods.hpp"
@@ -14,54 +16,10 @@
 #include "ops/ops_server.hpp"
 #include "ops/pages.hpp"
 #include "pickup/pickup_service.hpp"
-#include "store/embedded/embedded_directory.hpp"
-#include "store/embedded/embedded_store.hpp"
-#include "store/memory/memory_directory.hpp"
-#include "store/memory/memory_store.hpp"
 
 namespace mpr {
 
 namespace {
-
-// A store and the directory that goes with it.
-struct Storage {
-  std::unique_ptr<MessageStore> store;
-  std::unique_ptr<LiveDirectory> directory;
-};
-
-Result<Storage> open_embedded(const Settings& settings, RandomIds& ids, Clock& clock,
-                              Metrics& metrics) {
-  EmbeddedStore::Options options{.directory = settings.data_dir,
-                                 .segment_bytes = settings.segment_bytes,
-                                 .max_queue_messages = settings.max_queue_messages,
-                                 .max_queue_bytes = settings.max_queue_bytes,
-                                 .max_store_bytes = settings.max_store_bytes,
-                                 .idempotency_window = settings.idempotency_window,
-                                 .remembered_ids = settings.remembered_ids};
-  auto store = EmbeddedStore::open(std::move(options), clock, metrics);
-  if (!store) return std::unexpected(store.error());
-  // A directory within the store's, since each has a lock and a format of its own.
-  auto directory = EmbeddedDirectory::open(
-      {.directory = settings.data_dir / "sessions", .self = ids.next_gateway_id()}, metrics);
-  if (!directory) return std::unexpected(directory.error());
-  return Storage{std::move(*store), std::move(*directory)};
-}
-
-Storage open_memory(const Settings& settings, RandomIds& ids, Clock& clock, Metrics& metrics) {
-  const MemoryStore::Options options{.max_queue_messages = settings.max_queue_messages,
-                                     .max_queue_bytes = settings.max_queue_bytes,
-                                     .max_store_bytes = settings.max_store_bytes,
-                                     .idempotency_window = settings.idempotency_window,
-                                     .remembered_ids = settings.remembered_ids};
-  return {std::make_unique<MemoryStore>(options, clock, metrics),
-          std::make_unique<MemoryDirectory>(make_memory_hub(), ids.next_gateway_id())};
-}
-
-Result<Storage> open_storage(const Settings& settings, RandomIds& ids, Clock& clock,
-                             Metrics& metrics) {
-  if (settings.backend == Backend::memory) return open_memory(settings, ids, clock, metrics);
-  return open_embedded(settings, ids, clock, metrics);
-}
 
 Server::Options server_options(const Settings& settings) {
   return {.bind = settings.bind,
@@ -97,6 +55,16 @@ NodeFacts facts_of(const Settings& settings, std::vector<std::string> warnings) 
           .warnings = std::move(warnings)};
 }
 
+// To the log; what should not stay as it is also to the status page.
+void report(const Storage::Finding& finding, std::vector<std::string>& warnings) {
+  if (finding.kind == Storage::Finding::Kind::good) {
+    log::info(finding.text);
+    return;
+  }
+  log::warn(finding.text);
+  warnings.push_back(finding.text);
+}
+
 }  // namespace
 
 // The members stand in the order of who outlives whom: each uses only those above it.
@@ -112,7 +80,7 @@ class Node::Parts {
   RandomIds ids{clock};
   Metrics metrics;
   Server server;
-  Storage storage;
+  std::unique_ptr<Storage> storage;
   std::unique_ptr<Pushing> pushing;
   std::unique_ptr<PickupService> service;
   std::unique_ptr<Methods> methods;
@@ -132,9 +100,10 @@ class Node::Parts {
 };
 
 Result<void> Node::Parts::start(const Settings& settings, std::vector<std::string> warnings) {
-  auto opened = open_storage(settings, ids, clock, metrics);
+  auto opened = Storage::open(settings, ids.next_gateway_id(), {ids, clock, metrics});
   if (!opened) return std::unexpected(opened.error());
   storage = std::move(*opened);
+  for (const Storage::Finding& finding : storage->findings()) report(finding, warnings);
 
   auto opened_pushing = Pushing::open(
       settings, {.windows = nullptr, .feedback = server, .clock = clock, .metrics = metrics});
@@ -142,19 +111,19 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
   pushing = std::move(*opened_pushing);
 
   service = std::make_unique<PickupService>(
-      PickupService::Ports{*storage.store, *storage.directory, pushing->sender(), clock, ids,
+      PickupService::Ports{storage->store(), storage->directory(), pushing->sender(), clock, ids,
                            server, metrics},
       pickup_options(settings));
   pushing->start(*service);
   methods = std::make_unique<Methods>(*service);
   server.bind_service(*service, *methods);
-  storage.directory->listen(*service);
+  storage->directory().listen(*service);
   const auto sessions = RunLoop().run(service->restore_sessions());
   if (!sessions) return std::unexpected(sessions.error());
   restored = *sessions;
 
-  pages = std::make_unique<Pages>(Pages::Sources{*storage.store, *storage.directory, clock, metrics,
-                                                 [this] { return longest_silence(); }},
+  pages = std::make_unique<Pages>(Pages::Sources{storage->store(), storage->directory(), clock,
+                                                 metrics, [this] { return longest_silence(); }},
                                   facts_of(settings, std::move(warnings)));
   ops = std::make_unique<OpsServer>(*pages);
   // The operators' port first: whoever probes it finds it as soon as mediators can connect.
@@ -166,6 +135,7 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
   ws_port = *ws;
   threads_run = true;
   serving = true;
+  storage->begin_background();
   return {};
 }
 
@@ -173,6 +143,7 @@ void Node::Parts::stop() {
   if (std::exchange(serving, false)) {
     pages->begin_draining();
     server.drain();
+    storage->end_background();
     server.join();
   }
   if (pushing) pushing->drain();

@@ -1,0 +1,159 @@
+#include "app/redis_storage.hpp"
+
+#include <future>
+#include <optional>
+
+#include "base/run_loop.hpp"
+#include "net/io_thread.hpp"
+#include "pickup/archiver.hpp"
+#include "pickup/tiered_store.hpp"
+#include "store/redis/redis_directory.hpp"
+#include "store/redis/redis_store.hpp"
+
+namespace mpr {
+
+namespace {
+
+constexpr std::chrono::seconds kStartDeadline{5};  // for all of connecting and checking
+constexpr std::chrono::milliseconds kArchiverTick{100};
+
+// The archiver on a thread of its own.
+class ArchiverThread {
+ public:
+  ArchiverThread(Archiver::Ports ports, Archiver::Options options) : archiver_(ports, options) {}
+  ~ArchiverThread() { stop(); }
+
+  void start() {
+    thread_.every(kArchiverTick, [this] { tick(); });
+    thread_.start();
+    running_ = true;
+  }
+
+  // Waits for the step in hand, whose calls have deadlines.
+  void stop() {
+    if (!std::exchange(running_, false)) return;
+    thread_.run([this] {
+      ending_ = true;
+      archiver_.begin_stop();
+    });
+    idle_.get_future().wait();
+    thread_.stop();
+    thread_.join();
+  }
+
+ private:
+  void tick() {
+    archiver_.tick();
+    if (ending_ && archiver_.idle() && !std::exchange(told_, true)) idle_.set_value();
+  }
+
+  Archiver archiver_;
+  IoThread thread_{"mpr-archive"};
+  std::promise<void> idle_;
+  bool ending_ = false;   // its thread only
+  bool told_ = false;     // its thread only
+  bool running_ = false;  // the owner's thread only
+};
+
+// The members stand in the order of who outlives whom.
+class RedisStorage final : public Storage {
+ public:
+  explicit RedisStorage(Ports ports) : ports_(ports) {}
+  ~RedisStorage() override { end_background(); }
+
+  Result<void> connect(const Settings& settings, const GatewayId& self);
+
+  MessageStore& store() override {
+    if (tiered_) return *tiered_;
+    return *hot_;
+  }
+  LiveDirectory& directory() override { return *directory_; }
+
+  void begin_background() override {
+    if (archiver_) archiver_->start();
+  }
+  void end_background() override {
+    if (archiver_) archiver_->stop();
+    if (directory_) directory_->leave();
+  }
+
+ private:
+  Result<void> open_tiers(const Settings& settings, Deadline deadline);
+
+  const Ports ports_;
+  std::unique_ptr<redis::Client> client_;
+  std::unique_ptr<RedisStore> hot_;
+  std::unique_ptr<TieredStore> tiered_;
+  std::unique_ptr<RedisDirectory> directory_;
+  std::unique_ptr<ArchiverThread> archiver_;
+};
+
+Result<void> RedisStorage::connect(const Settings& settings, const GatewayId& self) {
+  auto options = redis_client_options(settings);
+  if (!options) return std::unexpected(options.error());
+  client_ = std::make_unique<redis::Client>(std::move(*options), ports_.metrics);
+  const Deadline deadline = Deadline::after(kStartDeadline);
+  if (auto connected = RunLoop().run(client_->connect(deadline)); !connected) return connected;
+  if (auto opened = open_tiers(settings, deadline); !opened) return opened;
+
+  auto directory = RedisDirectory::start(*client_, hot_->keys(),
+                                         {.self = self, .orphan_grace = settings.orphan_grace},
+                                         ports_.clock, ports_.metrics, deadline);
+  if (!directory) return std::unexpected(directory.error());
+  directory_ = std::move(*directory);
+  return {};
+}
+
+Result<void> RedisStorage::open_tiers(const Settings& settings, Deadline deadline) {
+  RedisStore::Options options;
+  options.prefix = settings.redis_prefix;
+  options.partitions = settings.redis_partitions;
+  options.durability = settings.durability == DurabilityMode::replicated
+                           ? redis::Durability::replicated
+                           : redis::Durability::primary;
+  options.max_queue_messages = settings.max_queue_messages;
+  options.max_queue_bytes = settings.max_queue_bytes;
+  options.idempotency_window = settings.idempotency_window;
+  auto hot = RunLoop().run(
+      RedisStore::open(*client_, std::move(options), ports_.clock, ports_.metrics, deadline));
+  if (!hot) return std::unexpected(hot.error());
+  hot_ = std::move(*hot);
+  return {};
+}
+
+}  // namespace
+
+Result<redis::ClientOptions> redis_client_options(const Settings& settings) {
+  redis::ClientOptions options;
+  options.mode = settings.redis_type == RedisType::cluster ? redis::ClientOptions::Mode::cluster
+                                                           : redis::ClientOptions::Mode::single;
+  if (!settings.redis_url.empty()) {
+    auto url = redis::parse_server_url(settings.redis_url.reveal());
+    if (!url) return fail(url.error().code, "REDIS_URL: " + url.error().context);
+    options.servers.push_back(std::move(url->address));
+    options.login = std::move(url->login);
+  }
+  if (options.mode == redis::ClientOptions::Mode::cluster && !settings.redis_nodes.empty()) {
+    auto nodes = redis::parse_nodes(settings.redis_nodes.reveal());
+    if (!nodes) return fail(nodes.error().code, "REDIS_NODES: " + nodes.error().context);
+    options.servers.insert(options.servers.end(), nodes->begin(), nodes->end());
+  }
+  if (!settings.redis_nat_map.empty()) {
+    auto map = redis::parse_nat_map(settings.redis_nat_map);
+    if (!map) return fail(map.error().code, "REDIS_NATMAP: " + map.error().context);
+    options.nat_map = std::move(*map);
+  }
+  options.login.ca_file = settings.redis_ca_file;
+  return options;
+}
+
+Result<std::unique_ptr<Storage>> open_redis_storage(const Settings& settings, const GatewayId& self,
+                                                    Storage::Ports ports) {
+  auto storage = std::make_unique<RedisStorage>(ports);
+  if (auto connected = storage->connect(settings, self); !connected) {
+    return std::unexpected(connected.error());
+  }
+  return std::unique_ptr<Storage>(std::move(storage));
+}
+
+}  // namespace mpr

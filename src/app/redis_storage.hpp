@@ -1,0 +1,19 @@
+// Redis and MongoDB as the storage of any number of gateways.
+//
+// MPR_DURABILITY decides who keeps messages: fast and replicated use Redis as the hot tier, and
+// MongoDB, if there is one, as the cold one; durable uses MongoDB alone. Sessions are always in
+// Redis.
+#pragma once
+
+#include "app/storage.hpp"
+#include "store/redis/client.hpp"
+
+namespace mpr {
+
+Result<std::unique_ptr<Storage>> open_redis_storage(const Settings& settings, const GatewayId& self,
+                                                    Storage::Ports ports);
+
+// What the client needs to know of the servers; the error names the option that is wrong.
+Result<redis::ClientOptions> redis_client_options(const Settings& settings);
+
+}  // namespace mpr

@@ -1,0 +1,50 @@
+// The store and the directory that the options ask for, with everything behind them: clients of
+// servers, tiers, the archiver. Apart from the push providers, storage.cpp names every adapter.
+//
+// For the main thread; store() and directory() are used by any. Opened before the gateway's io
+// threads begin, closed after they have ended, except that end_background() may come before.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/settings.hpp"
+#include "base/metrics.hpp"
+#include "core/ports.hpp"
+
+namespace mpr {
+
+class Storage {
+ public:
+  struct Ports {
+    IdSource& ids;
+    Clock& clock;
+    Metrics& metrics;
+  };
+
+  // Connects to what is configured, or fails with a reason that names what cannot be had. `self`
+  // names this process to the other gateways.
+  static Result<std::unique_ptr<Storage>> open(const Settings& settings, const GatewayId& self,
+                                               Ports ports);
+  virtual ~Storage() = default;
+
+  virtual MessageStore& store() = 0;
+  virtual LiveDirectory& directory() = 0;
+
+  // What is worth a line in the log at the start: versions, modes, and settings that are not as
+  // they should be.
+  struct Finding {
+    enum class Kind { good, warning };
+    Kind kind = Kind::good;
+    std::string text;
+  };
+  virtual std::vector<Finding> findings() const { return {}; }
+
+  // Moves messages between tiers from here on. Once, when the listener is set.
+  virtual void begin_background() {}
+  // Ends that, and tells other gateways that this one is going. Blocks for seconds at most.
+  virtual void end_background() {}
+};
+
+}  // namespace mpr
