@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 
+import { quickStore } from './support/backends.mjs';
 import { check } from './support/case.mjs';
 import { envelope, newConnection } from './support/messages.mjs';
 import { RpcSocket } from './support/rpc_socket.mjs';
@@ -21,7 +22,7 @@ describe('batches', () => {
   let server;
   let socket;
   before(async () => {
-    server = await Server.start({ env: { MPR_BACKEND: 'memory' } });
+    server = await Server.start({ env: quickStore });
     socket = await RpcSocket.open(server.url);
   });
   after(async () => {

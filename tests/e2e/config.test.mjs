@@ -106,7 +106,7 @@ checkWithServer(
 
 checkWithServer(
   'a second process on the same directory is refused with a message that names it',
-  {},
+  { env: { MPR_BACKEND: 'embedded' } },
   async (server) => {
     const { code, output } = await run(['serve'], { ...free, MPR_DATA_DIR: server.dataDirectory });
     assert.notEqual(code, 0);
@@ -186,7 +186,7 @@ describe('mpr check', () => {
 
   check('fails on a wrong value and on a directory in use', async () => {
     const wrong = await run(['check'], isolated({ WS_PORT: 'x' }));
-    const server = await Server.start();
+    const server = await Server.start({ env: { MPR_BACKEND: 'embedded' } });
     const used = await run(['check'], { ...free, MPR_DATA_DIR: server.dataDirectory });
     await server.stop();
     assert.notEqual(wrong.code, 0);

@@ -63,7 +63,7 @@ class Load {
 
   // A window of adds on one socket, each with an id of its own.
   async write(queue, n) {
-    const socket = await RpcSocket.open(this.server.url);
+    const socket = await RpcSocket.open(this.server.senderUrl);
     const window = 1 + this.random(64);
     const open = new Set();
     for (let i = queue.messages.size; !this.over; i += 1) {

@@ -16,7 +16,7 @@ describe('Credo', () => {
   before(async () => {
     server = await Server.start();
     mediator = await RpcSocket.open(server.url);
-    sender = await RpcSocket.open(server.url);
+    sender = await RpcSocket.open(server.senderUrl);
   });
   after(async () => {
     mediator?.ws.terminate();

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 
+import { quickStore } from './support/backends.mjs';
 import { check, checkWithServer } from './support/case.mjs';
 import { add, addMany, countOf, envelope, newConnection, takeIds } from './support/messages.mjs';
 import { RpcSocket } from './support/rpc_socket.mjs';
@@ -16,7 +17,7 @@ describe('envelope', () => {
   let server;
   let socket;
   before(async () => {
-    server = await Server.start({ env: { MPR_BACKEND: 'memory' } });
+    server = await Server.start({ env: quickStore });
     socket = await RpcSocket.open(server.url);
   });
   after(async () => {
@@ -551,7 +552,7 @@ describe('envelope', () => {
 
 checkWithServer(
   'a frame over the configured bound is closed with 1009',
-  { env: { MPR_BACKEND: 'memory', MPR_MAX_FRAME_BYTES: '1MiB', MPR_MAX_MESSAGE_BYTES: '512KiB' } },
+  { env: { ...quickStore, MPR_MAX_FRAME_BYTES: '1MiB', MPR_MAX_MESSAGE_BYTES: '512KiB' } },
   async (server) => {
     const whole = await TcpPeer.upgraded(server.ports.ws);
     const fragmented = await TcpPeer.upgraded(server.ports.ws);
@@ -569,7 +570,7 @@ checkWithServer(
 
 checkWithServer(
   'a failure inside a method is answered with code, message and data.details',
-  { env: { MPR_BACKEND: 'memory', MPR_MAX_QUEUE_MESSAGES: '2' } },
+  { env: { ...quickStore, MPR_MAX_QUEUE_MESSAGES: '2' } },
   async (server) => {
     const socket = await RpcSocket.open(server.url);
     const connectionId = newConnection();
@@ -589,7 +590,7 @@ checkWithServer(
 
 checkWithServer(
   'more calls at once than the bound are all answered, in their own time',
-  { env: { MPR_BACKEND: 'memory', MPR_MAX_CALLS_IN_FLIGHT: '4' } },
+  { env: { ...quickStore, MPR_MAX_CALLS_IN_FLIGHT: '4' } },
   async (server) => {
     const socket = await RpcSocket.open(server.url);
     const connectionId = newConnection();

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe } from 'node:test';
 
+import { quickStore } from './support/backends.mjs';
 import { check, checkWithServer } from './support/case.mjs';
 import { request } from './support/http.mjs';
 import { add, addMany, countOf, newConnection, takeIds } from './support/messages.mjs';
@@ -606,7 +607,7 @@ describe('hostile input', () => {
 
 checkWithServer(
   'over the connection limit a handshake is refused with 503, and those inside go on',
-  { env: { MPR_BACKEND: 'memory', MPR_MAX_CONNECTIONS: '10' } },
+  { env: { ...quickStore, MPR_MAX_CONNECTIONS: '10' } },
   async (server) => {
     const inside = await Promise.all(Array.from({ length: 10 }, () => RpcSocket.open(server.url)));
     const outside = await TcpPeer.open(server.ports.ws);
@@ -629,7 +630,7 @@ checkWithServer(
 
 checkWithServer(
   'a message over the configured size is refused by name, and its socket lives on',
-  { env: { MPR_BACKEND: 'memory', MPR_MAX_MESSAGE_BYTES: '64KiB' } },
+  { env: { ...quickStore, MPR_MAX_MESSAGE_BYTES: '64KiB' } },
   async (server) => {
     const socket = await RpcSocket.open(server.url);
     const connectionId = newConnection();

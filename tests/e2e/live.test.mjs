@@ -24,6 +24,10 @@ const addLiveSession = (connectionId, sessionId = 'session-1') => ({
   id: 1,
 });
 const subscribe = (socket, ...events) => socket.call('rpc.on', events);
+const phoneAndSender = async (server) => [
+  await RpcSocket.open(server.url),
+  await RpcSocket.open(server.senderUrl),
+];
 
 describe('live sessions', () => {
   let server;
@@ -38,7 +42,10 @@ describe('live sessions', () => {
   const checkLive = (name, body) =>
     check(name, async () => {
       const sockets = [];
-      for (let n = 1; n < body.length; n += 1) sockets.push(await RpcSocket.open(server.url));
+      for (let n = 1; n < body.length; n += 1) {
+        // The first at one gateway, all others at the other, if there are two.
+        sockets.push(await RpcSocket.open(n === 1 ? server.url : server.senderUrl));
+      }
       await body(newConnection(), ...sockets);
       for (const socket of sockets) socket.ws.terminate();
     });
@@ -243,7 +250,7 @@ describe('live sessions', () => {
     async (connectionId, sender) => {
       const phone = await RpcSocket.open(`${server.url}/?socket_id=phone`);
       await open(phone, connectionId);
-      const thief = await RpcSocket.open(`${server.url}/?socket_id=phone`);
+      const thief = await RpcSocket.open(`${server.senderUrl}/?socket_id=phone`);
       await subscribe(thief, 'messagesReceived');
       const { messageId } = await add(sender, connectionId);
       assert.deepEqual(await phone.receivedIds(1), [messageId]);
@@ -306,7 +313,7 @@ checkWithServer(
   'past the acknowledgement deadline a message is visible again',
   { env: { MPR_ACK_DEADLINE_MS: '300' } },
   async (server) => {
-    const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+    const [phone, sender] = await phoneAndSender(server);
     const connectionId = newConnection();
     await open(phone, connectionId);
     const { messageId } = await add(sender, connectionId);
@@ -325,7 +332,7 @@ checkWithServer(
   'a session takes no more than its bound in flight, and goes on when there is room',
   { env: { MPR_MAX_IN_FLIGHT: '10' } },
   async (server) => {
-    const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+    const [phone, sender] = await phoneAndSender(server);
     const connectionId = newConnection();
     await open(phone, connectionId);
     const ids = await addMany(sender, connectionId, 35);
@@ -354,7 +361,7 @@ checkWithServer(
     slow.write(frame(JSON.stringify(addLiveSession(connectionId))));
     assert.equal(JSON.parse(await slow.text()).result, true);
     slow.socket.pause();
-    const [sender, phone] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+    const [phone, sender] = await phoneAndSender(server);
     const payload = envelope(0, 128 * 1024);
     const ids = await addMany(sender, connectionId, 200, { payload });
 
@@ -383,7 +390,7 @@ checkWithServer(
   { env: { MPR_OUTBOUND_BYTES: '256KiB', MPR_SLOW_READER_TIMEOUT_MS: '500' } },
   async (server) => {
     const connectionId = newConnection();
-    const sender = await RpcSocket.open(server.url);
+    const sender = await RpcSocket.open(server.senderUrl);
     const away = await TcpPeer.upgraded(server.ports.ws);
     away.write(frame(JSON.stringify(addLiveSession(connectionId))));
     assert.equal(JSON.parse(await away.text()).result, true);
@@ -404,7 +411,7 @@ describe('a session whose socket vanished', () => {
     'ends with its grace; its messages are visible',
     { env: { MPR_ORPHAN_GRACE_MS: '400' } },
     async (server) => {
-      const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      const [phone, sender] = await phoneAndSender(server);
       const connectionId = newConnection();
       await open(phone, connectionId);
       const ids = await addMany(sender, connectionId, 3);
@@ -418,7 +425,7 @@ describe('a session whose socket vanished', () => {
   );
 
   checkWithServer('ends at once when it was removed before', { env: {} }, async (server) => {
-    const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+    const [phone, sender] = await phoneAndSender(server);
     const connectionId = newConnection();
     await open(phone, connectionId);
     await phone.call('removeLiveSession', { connectionId });
@@ -431,7 +438,7 @@ describe('a session whose socket vanished', () => {
     'is taken on by the client that comes back, subscribes and acknowledges',
     {},
     async (server) => {
-      const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      const [phone, sender] = await phoneAndSender(server);
       const connectionId = newConnection();
       await open(phone, connectionId);
       phone.ws.terminate();
@@ -445,7 +452,7 @@ describe('a session whose socket vanished', () => {
       assert.equal(await countOf(back, connectionId), 0);
 
       // From here on it holds the session: only it gets events and only it can remove it.
-      const bystander = await RpcSocket.open(server.url);
+      const bystander = await RpcSocket.open(server.senderUrl);
       await subscribe(bystander, 'messagesReceived');
       const next = await add(sender, connectionId, 2);
       assert.deepEqual(await back.receivedIds(1), [next.messageId]);
@@ -460,7 +467,9 @@ describe('a session whose socket vanished', () => {
 
   checkWithServer('sends its events to every subscribed socket meanwhile', {}, async (server) => {
     const sockets = [];
-    for (let n = 0; n < 4; n += 1) sockets.push(await RpcSocket.open(server.url));
+    for (const url of [server.url, server.senderUrl, server.url, server.senderUrl]) {
+      sockets.push(await RpcSocket.open(url));
+    }
     const [phone, sender, one, two] = sockets;
     const connectionId = newConnection();
     await open(phone, connectionId);
@@ -486,7 +495,7 @@ describe('a session whose socket vanished', () => {
     'is replaced by an addLiveSession of the client that came back',
     {},
     async (server) => {
-      const [phone, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      const [phone, sender] = await phoneAndSender(server);
       const connectionId = newConnection();
       await open(phone, connectionId, 'session-1');
       phone.ws.terminate();
@@ -514,7 +523,7 @@ describe('a session whose socket vanished', () => {
       await end(server);
       await server.relaunch();
 
-      const [back, sender] = [await RpcSocket.open(server.url), await RpcSocket.open(server.url)];
+      const [back, sender] = await phoneAndSender(server);
       assert.equal(await isLive(sender, connectionId), true);
       assert.equal(await isLive(sender, removed), false);
       await subscribe(back, 'messagesReceived');
@@ -557,7 +566,7 @@ describe('a socket that half-opened', () => {
     async (server) => {
       const connectionId = newConnection();
       const dead = await TcpPeer.upgraded(server.ports.ws);
-      const alive = await RpcSocket.open(server.url);
+      const alive = await RpcSocket.open(server.senderUrl);
       dead.write(frame(JSON.stringify(addLiveSession(connectionId))));
       assert.equal(JSON.parse(await dead.text()).result, true);
       await dead.gone();

@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe } from 'node:test';
 
+import { quickStore } from './support/backends.mjs';
 import { check, checkWithServer } from './support/case.mjs';
 import {
   add,
@@ -24,15 +25,19 @@ for (const version of clients) {
   describe(`methods with ${version.name}`, () => {
     let server;
     let client;
+    let sender;
     before(async () => {
       server = await Server.start();
       client = await connect(version, server.url);
+      sender = await connect(version, server.senderUrl);
     });
     after(async () => {
       if (client) await disconnect(client);
+      if (sender) await disconnect(sender);
       await server?.stop();
     });
-    const call = (method, params) => ask(client, method, params);
+    const call = (method, params) =>
+      ask(method.startsWith('addMessage') ? sender : client, method, params);
 
     check('ping answers "pong"', async () => {
       assert.equal(await call('ping'), 'pong');
@@ -236,12 +241,15 @@ for (const version of clients) {
 describe('methods', () => {
   let server;
   let socket;
+  let sender;
   before(async () => {
     server = await Server.start();
     socket = await RpcSocket.open(server.url);
+    sender = await RpcSocket.open(server.senderUrl);
   });
   after(async () => {
     socket?.ws.terminate();
+    sender?.ws.terminate();
     await server?.stop();
   });
 
@@ -254,7 +262,7 @@ describe('methods', () => {
     ]) {
       check(`takes a pushNotificationToken with ${what}`, async () => {
         const connectionId = newConnection();
-        await add(socket, connectionId, 0, { pushNotificationToken: token });
+        await add(sender, connectionId, 0, { pushNotificationToken: token });
         assert.equal(await countOf(socket, connectionId), 1);
       });
     }
@@ -264,7 +272,7 @@ describe('methods', () => {
       const payload =
         '{ "z":1,\t"a" : "\\u00e9é\\/\\"😀\\ud83d\\ude00", "n":[1.0,1E2,-0,' +
         '123456789012345678901234567890,0.10000000000000000555], "":{}, "a":"again" }';
-      await socket.ask(
+      await sender.ask(
         `{"jsonrpc":"2.0","id":1,"method":"addMessage","params":{"connectionId":"${
           connectionId
         }","recipientDids":[],"payload":${payload}}}`,
@@ -281,9 +289,9 @@ describe('methods', () => {
     check('with a messageId seen before answers the first result and stores nothing', async () => {
       const connectionId = newConnection();
       const messageId = randomUUID();
-      const first = await add(socket, connectionId, 1, { messageId });
-      await add(socket, connectionId, 2);
-      const again = await add(socket, connectionId, 3, { messageId });
+      const first = await add(sender, connectionId, 1, { messageId });
+      await add(sender, connectionId, 2);
+      const again = await add(sender, connectionId, 3, { messageId });
       assert.deepEqual(again, first);
       assert.deepEqual(
         (await socket.call('takeFromQueue', { connectionId })).map(
@@ -296,17 +304,17 @@ describe('methods', () => {
     check('with the messageId of an acknowledged message does not bring it back', async () => {
       const connectionId = newConnection();
       const messageId = randomUUID();
-      const first = await add(socket, connectionId, 1, { messageId });
+      const first = await add(sender, connectionId, 1, { messageId });
       await socket.call('removeMessages', { connectionId, messageIds: [messageId] });
-      assert.deepEqual(await add(socket, connectionId, 1, { messageId }), first);
+      assert.deepEqual(await add(sender, connectionId, 1, { messageId }), first);
       assert.equal(await countOf(socket, connectionId), 0);
     });
 
     check('the same messageId in another connection is another message', async () => {
       const [one, other] = [newConnection(), newConnection()];
       const messageId = randomUUID();
-      await add(socket, one, 1, { messageId });
-      await add(socket, other, 2, { messageId });
+      await add(sender, one, 1, { messageId });
+      await add(sender, other, 2, { messageId });
       await socket.call('removeMessages', { connectionId: one, messageIds: [messageId] });
       assert.deepEqual([await countOf(socket, one), await countOf(socket, other)], [0, 1]);
     });
@@ -314,16 +322,16 @@ describe('methods', () => {
     check('keeps a receivedAt that it was given', async () => {
       const connectionId = newConnection();
       const receivedAt = '2026-01-31T12:00:00.000Z';
-      assert.equal((await add(socket, connectionId, 0, { receivedAt })).receivedAt, receivedAt);
+      assert.equal((await add(sender, connectionId, 0, { receivedAt })).receivedAt, receivedAt);
       const [message] = await socket.call('takeFromQueue', { connectionId });
       assert.equal(message.receivedAt, receivedAt);
     });
 
     check('keeps the order of arrival whatever receivedAt says', async () => {
       const connectionId = newConnection();
-      await add(socket, connectionId, 1, { receivedAt: '2026-01-31T12:00:00.000Z' });
-      await add(socket, connectionId, 2, { receivedAt: '2025-01-31T12:00:00.000Z' });
-      await add(socket, connectionId, 3);
+      await add(sender, connectionId, 1, { receivedAt: '2026-01-31T12:00:00.000Z' });
+      await add(sender, connectionId, 2, { receivedAt: '2025-01-31T12:00:00.000Z' });
+      await add(sender, connectionId, 3);
       assert.deepEqual(
         (await socket.call('takeFromQueue', { connectionId })).map(
           (message) => message.encryptedMessage.n,
@@ -334,8 +342,8 @@ describe('methods', () => {
 
     check('with ttlSeconds expires, from count and take alike', async () => {
       const connectionId = newConnection();
-      await add(socket, connectionId, 1, { ttlSeconds: 1 });
-      await add(socket, connectionId, 2);
+      await add(sender, connectionId, 1, { ttlSeconds: 1 });
+      await add(sender, connectionId, 2);
       const before = await countOf(socket, connectionId);
       await until(async () => (await countOf(socket, connectionId)) === 1, 'one message expired');
       assert.equal(before, 2);
@@ -349,7 +357,7 @@ describe('methods', () => {
 
     check('addMessages stores in order, over several connections', async () => {
       const [one, other] = [newConnection(), newConnection()];
-      const receipts = await socket.call('addMessages', {
+      const receipts = await sender.call('addMessages', {
         messages: Array.from({ length: 100 }, (_, n) => ({
           connectionId: n % 2 ? one : other,
           recipientDids: [],
@@ -382,7 +390,7 @@ describe('methods', () => {
   describe('takeFromQueue', () => {
     check('without a limit, or with 0 or null, takes all', async () => {
       const connectionId = newConnection();
-      const ids = await addMany(socket, connectionId, 120);
+      const ids = await addMany(sender, connectionId, 120);
       for (const limits of [
         {},
         { limit: 0 },
@@ -396,7 +404,7 @@ describe('methods', () => {
 
     check('takes at most limit, the oldest first, and removes nothing', async () => {
       const connectionId = newConnection();
-      const ids = await addMany(socket, connectionId, 30);
+      const ids = await addMany(sender, connectionId, 30);
       assert.deepEqual(await takeIds(socket, { connectionId, limit: 10 }), ids.slice(0, 10));
       assert.deepEqual(await takeIds(socket, { connectionId, limit: 10 }), ids.slice(0, 10));
       assert.deepEqual(await takeIds(socket, { connectionId, limit: 1000 }), ids);
@@ -406,7 +414,7 @@ describe('methods', () => {
     check('limitBytes bounds the sum of the payloads and keeps the order', async () => {
       const connectionId = newConnection();
       const sizes = [1000, 3000, 200, 100];
-      for (const size of sizes) await add(socket, connectionId, 0, { payload: envelope(0, size) });
+      for (const size of sizes) await add(sender, connectionId, 0, { payload: envelope(0, size) });
       const bytes = sizes.map((size) => JSON.stringify(envelope(0, size)).length);
       const taken = async (limits) => (await takeIds(socket, { connectionId, ...limits })).length;
       assert.deepEqual(
@@ -424,8 +432,8 @@ describe('methods', () => {
 
     check('a first message larger than limitBytes is returned alone', async () => {
       const connectionId = newConnection();
-      await add(socket, connectionId, 0, { payload: envelope(0, 5000) });
-      await add(socket, connectionId, 1);
+      await add(sender, connectionId, 0, { payload: envelope(0, 5000) });
+      await add(sender, connectionId, 1);
       const first = await socket.call('takeFromQueue', {
         connectionId,
         limitBytes: 100,
@@ -440,7 +448,7 @@ describe('methods', () => {
 
     check('deleteMessages removes exactly what it returns', async () => {
       const connectionId = newConnection();
-      const ids = await addMany(socket, connectionId, 25);
+      const ids = await addMany(sender, connectionId, 25);
       const batches = [];
       for (;;) {
         const batch = await takeIds(socket, { connectionId, limit: 10, deleteMessages: true });
@@ -457,8 +465,8 @@ describe('methods', () => {
 
     check('deleteMessages by several callers at once returns each message once', async () => {
       const connectionId = newConnection();
-      const ids = await addMany(socket, connectionId, 200);
-      const others = await Promise.all([1, 2, 3].map(() => RpcSocket.open(server.url)));
+      const ids = await addMany(sender, connectionId, 200);
+      const others = await Promise.all([1, 2, 3].map(() => RpcSocket.open(server.senderUrl)));
       const taken = (
         await Promise.all(
           [socket, ...others].flatMap((caller) =>
@@ -476,7 +484,7 @@ describe('methods', () => {
     check('more than one answer may hold comes in several', async () => {
       const connectionId = newConnection();
       const payload = envelope(0, 1024 * 1024);
-      for (let n = 0; n < 12; n += 1) await add(socket, connectionId, n, { payload });
+      for (let n = 0; n < 12; n += 1) await add(sender, connectionId, n, { payload });
       let rounds = 0;
       for (let left = 12; left > 0; rounds += 1) {
         const ids = await takeIds(socket, { connectionId });
@@ -495,14 +503,14 @@ describe('methods', () => {
       const connectionId = newConnection();
       const ids = [];
       for (const recipientDids of [[alice], [bob], [alice, bob], []]) {
-        ids.push((await add(socket, connectionId, 0, { recipientDids })).messageId);
+        ids.push((await add(sender, connectionId, 0, { recipientDids })).messageId);
       }
       return { connectionId, ids };
     }
 
     check('and connectionId both hold, in take, count and status', async () => {
       const { connectionId, ids } = await mixedQueue();
-      await add(socket, newConnection(), 0, { recipientDids: [alice] });
+      await add(sender, newConnection(), 0, { recipientDids: [alice] });
       const views = [];
       for (const recipientDid of [alice, bob, eve]) {
         const status = await socket.call('getQueueStatus', { connectionId, recipientDid });
@@ -542,7 +550,7 @@ describe('methods', () => {
   describe('removeMessages', () => {
     check('removes every id of a long queue, wherever it is', async () => {
       const connectionId = newConnection();
-      const ids = await addMany(socket, connectionId, 300);
+      const ids = await addMany(sender, connectionId, 300);
       const chosen = ids.filter((_, n) => n >= 24 && n % 3 === 0);
       assert.equal(await socket.call('removeMessages', { connectionId, messageIds: chosen }), true);
       assert.equal(await countOf(socket, connectionId), 300 - chosen.length);
@@ -554,7 +562,7 @@ describe('methods', () => {
 
     check('is idempotent and ignores unknown ids', async () => {
       const connectionId = newConnection();
-      const [id] = await addMany(socket, connectionId, 2);
+      const [id] = await addMany(sender, connectionId, 2);
       for (const messageIds of [[id, 'unknown-message'], [id], [id, id], []]) {
         assert.equal(await socket.call('removeMessages', { connectionId, messageIds }), true);
         assert.equal(await countOf(socket, connectionId), 1);
@@ -563,7 +571,7 @@ describe('methods', () => {
 
     check('never touches another connection', async () => {
       const [mine, other] = [newConnection(), newConnection()];
-      const [id] = await addMany(socket, other, 1);
+      const [id] = await addMany(sender, other, 1);
       assert.equal(
         await socket.call('removeMessages', { connectionId: mine, messageIds: [id] }),
         true,
@@ -573,9 +581,9 @@ describe('methods', () => {
 
     check('is seen by a count right behind it on any socket', async () => {
       const connectionId = newConnection();
-      const other = await RpcSocket.open(server.url);
+      const other = await RpcSocket.open(server.senderUrl);
       for (let round = 0; round < 50; round += 1) {
-        const [id] = await addMany(socket, connectionId, 1);
+        const [id] = await addMany(sender, connectionId, 1);
         const removed = socket.call('removeMessages', { connectionId, messageIds: [id] });
         const counted = countOf(socket, connectionId);
         assert.deepEqual([await removed, await counted], [true, 0]);
@@ -586,7 +594,7 @@ describe('methods', () => {
 
     check('acknowledge says what it removed and what is left', async () => {
       const connectionId = newConnection();
-      const ids = await addMany(socket, connectionId, 5);
+      const ids = await addMany(sender, connectionId, 5);
       const outcomes = [];
       for (const messageIds of [ids.slice(0, 2), ids.slice(1, 3), [], ids]) {
         outcomes.push(await socket.call('acknowledge', { connectionId, messageIds }));
@@ -604,7 +612,7 @@ describe('methods', () => {
     check('agrees with take and count', async () => {
       const connectionId = newConnection();
       const receipts = [];
-      for (let n = 0; n < 4; n += 1) receipts.push(await add(socket, connectionId, n));
+      for (let n = 0; n < 4; n += 1) receipts.push(await add(sender, connectionId, n));
       const status = await socket.call('getQueueStatus', { connectionId });
       const bytes = [0, 1, 2, 3]
         .map((n) => JSON.stringify(envelope(n)).length)
@@ -636,7 +644,7 @@ describe('methods', () => {
     check('shows what is in flight to a live session', async () => {
       const connectionId = newConnection();
       await socket.call('addLiveSession', { connectionId, sessionId: 'session-1' });
-      await addMany(socket, connectionId, 2);
+      await addMany(sender, connectionId, 2);
       await socket.receivedIds(2);
       const status = await socket.call('getQueueStatus', { connectionId });
       assert.deepEqual([status.messageCount, status.inFlight, status.liveDelivery], [0, 2, true]);
@@ -659,7 +667,7 @@ describe('methods', () => {
       '"quoted\\',
     ]) {
       check(`${JSON.stringify(connectionId).slice(0, 40)} is a connection of its own`, async () => {
-        const ids = await addMany(socket, connectionId, 2);
+        const ids = await addMany(sender, connectionId, 2);
         assert.deepEqual(await takeIds(socket, { connectionId }), ids);
         assert.equal(await countOf(socket, `${connectionId.slice(0, 200)}.`), 0);
         assert.equal(await socket.call('removeAllMessages', { connectionId }), true);
@@ -692,7 +700,7 @@ describe('methods', () => {
 
 checkWithServer(
   'one answer holds no more payload than the configured bound, but always one message',
-  { env: { MPR_BACKEND: 'memory', MPR_MAX_RESPONSE_BYTES: '64KiB' } },
+  { env: { ...quickStore, MPR_MAX_RESPONSE_BYTES: '64KiB' } },
   async (server) => {
     const socket = await RpcSocket.open(server.url);
     const [small, large] = [newConnection(), newConnection()];
@@ -712,7 +720,7 @@ checkWithServer(
 
 describe('rpc.login', () => {
   const token = 'correct-horse-battery-staple';
-  const options = { env: { MPR_BACKEND: 'memory', MPR_AUTH_TOKEN: token } };
+  const options = { env: { ...quickStore, MPR_AUTH_TOKEN: token } };
 
   checkWithServer(
     'is asked for before every method that touches a queue',

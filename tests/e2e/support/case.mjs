@@ -2,12 +2,15 @@
 
 import { test } from 'node:test';
 
+import { backend } from './backends.mjs';
 import { Server } from './server.mjs';
 
 const deadline = 60_000;
 
-export function check(name, body, { timeout = deadline } = {}) {
-  return test(name, { timeout }, async (t) => {
+// `embeddedOnly` is the reason why a case says nothing about a store on other servers.
+export function check(name, body, { timeout = deadline, embeddedOnly = undefined } = {}) {
+  const skip = backend !== 'embedded' && embeddedOnly ? `embedded only: ${embeddedOnly}` : false;
+  return test(name, { timeout, skip }, async (t) => {
     try {
       await body(t);
     } catch (error) {

@@ -1,11 +1,13 @@
-// One `mpr serve` process in a temporary directory on free ports. Stops only what it started, and
-// keeps what the process wrote for the output of a failing test (see case.mjs).
+// `mpr serve` in a temporary directory on free ports, as one process or as two on the same servers.
+// Stops only what it started, and keeps what the processes wrote for the output of a failing test
+// (see case.mjs).
 
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { gatewayCount, installation } from './backends.mjs';
 import { until, within } from './wait.mjs';
 
 const kept = [
@@ -72,18 +74,10 @@ export async function run(args, env = {}, milliseconds = 10_000) {
   }
 }
 
-export class Server {
-  static running = new Set();
-
-  // `env` is what the operator would set; the backend is the embedded one unless it says otherwise.
-  static async start({ env = {}, args = [], readyWithin = 15_000 } = {}) {
-    const server = new Server(env, args);
-    await server.launch(readyWithin);
-    return server;
-  }
-
-  constructor(env, args) {
-    this.directory = temporaryDirectory();
+// One process after the other, on the same ports.
+class Gateway {
+  constructor(directory, env, args) {
+    this.directory = directory;
     this.env = env;
     this.args = args;
     this.ports = { ws: 0, app: 0 };
@@ -92,24 +86,10 @@ export class Server {
     this.launches = 0;
   }
 
-  get url() {
-    return `ws://127.0.0.1:${this.ports.ws}`;
-  }
-  get opsUrl() {
-    return `http://127.0.0.1:${this.ports.app}`;
-  }
-  get dataDirectory() {
-    return this.env.MPR_DATA_DIR ?? join(this.directory, 'data');
-  }
-  get pid() {
-    return this.child.pid;
-  }
-
   async launch(readyWithin) {
     this.launches += 1;
     const portsFile = join(this.directory, `ports-${this.launches}.json`);
     const env = environment({
-      MPR_DATA_DIR: this.dataDirectory,
       WS_PORT: String(this.ports.ws),
       APP_PORT: String(this.ports.app),
       MPR_PORTS_FILE: portsFile,
@@ -121,17 +101,14 @@ export class Server {
     });
     this.child = child;
     processes.add(child);
-    Server.running.add(this);
-    child.stdout.on('data', (chunk) => {
-      this.log += chunk;
-    });
-    child.stderr.on('data', (chunk) => {
-      this.log += chunk;
-    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => {
+        this.log += chunk;
+      });
+    }
     this.ended = new Promise((resolve) =>
       child.once('close', (code, signal) => {
         processes.delete(child);
-        Server.running.delete(this);
         resolve({ code, signal });
       }),
     );
@@ -147,12 +124,56 @@ export class Server {
     );
     this.ports = JSON.parse(readFileSync(portsFile, 'utf8'));
   }
+}
 
-  signal(name) {
-    this.child.kill(name);
+// An installation: one gateway, or two on the same servers (see backends.mjs). What a test does to
+// it happens to all its gateways.
+export class Server {
+  static running = new Set();
+
+  // `env` is what the operator would set; without a backend in it the one that the run is about.
+  static async start({ env = {}, args = [], readyWithin = 15_000 } = {}) {
+    const directory = temporaryDirectory();
+    const chosen = env.MPR_BACKEND !== undefined || env.MPR_CONFIG_FILE !== undefined;
+    const servers = chosen ? {} : await installation();
+    const all = { MPR_DATA_DIR: join(directory, 'data'), ...servers, ...env };
+    const gateways = Array.from({ length: chosen ? 1 : gatewayCount }, (_, n) => {
+      const own = join(directory, `gateway-${n}`);
+      mkdirSync(own);
+      return new Gateway(own, all, args);
+    });
+    const server = new Server(gateways, all.MPR_DATA_DIR);
+    await server.relaunch(readyWithin);
+    return server;
   }
 
-  // Ends the process as an operator would, and expects that it ends as promised.
+  constructor(gateways, dataDirectory) {
+    this.gateways = gateways;
+    this.dataDirectory = dataDirectory;
+  }
+
+  // Where phones and mediators connect, and where senders do: the same gateway or another one.
+  get url() {
+    return `ws://127.0.0.1:${this.ports.ws}`;
+  }
+  get senderUrl() {
+    return `ws://127.0.0.1:${this.gateways.at(-1).ports.ws}`;
+  }
+  get opsUrl() {
+    return `http://127.0.0.1:${this.ports.app}`;
+  }
+  get ports() {
+    return this.gateways[0].ports;
+  }
+  get log() {
+    return this.gateways.map((gateway) => gateway.log).join('');
+  }
+
+  signal(name) {
+    for (const gateway of this.gateways) gateway.child.kill(name);
+  }
+
+  // Ends the processes as an operator would, and expects that they end as promised.
   async stop() {
     if (!Server.running.has(this)) return;
     this.signal('SIGTERM');
@@ -160,22 +181,29 @@ export class Server {
     if (code !== 0) throw new Error(`mpr ended with ${code ?? signal}:\n${this.tail()}`);
   }
 
-  // Ends the process as a power cut of the process would.
+  // Ends the processes as a power cut of them would.
   async kill() {
     this.signal('SIGKILL');
     await this.end();
   }
 
+  // How they ended: the first that did not end well, if there is one.
   async end(milliseconds = 15_000) {
-    return within(this.ended, milliseconds, `the end of mpr:\n${this.tail()}`);
+    const all = Promise.all(this.gateways.map((gateway) => gateway.ended));
+    const ends = await within(all, milliseconds, `the end of mpr:\n${this.tail()}`);
+    Server.running.delete(this);
+    return ends.find(({ code }) => code !== 0) ?? ends[0];
   }
 
-  // Starts again on the same ports and the same data.
+  // Starts (again): on the same ports and the same data.
   async relaunch(readyWithin = 15_000) {
-    await this.launch(readyWithin);
+    Server.running.add(this);
+    await Promise.all(this.gateways.map((gateway) => gateway.launch(readyWithin)));
   }
 
   tail(lines = 40) {
-    return this.log.split('\n').slice(-lines).join('\n');
+    return this.gateways
+      .map((gateway) => gateway.log.split('\n').slice(-lines).join('\n'))
+      .join('\n--- the other gateway:\n');
   }
 }
