@@ -50,7 +50,8 @@ void Watch::watch_primaries(TimePoint now) {
 // --- the slot map
 // ---------------------------------------------------------------------------------
 
-// Whoever may know: first those that serve, then those that were configured, then the replicas.
+// Whoever may know. While all is well the primaries are asked in turn; after a failure also those
+// that were configured, and the replicas.
 std::vector<ServerAddress> Watch::candidates() const {
   std::vector<ServerAddress> all;
   const auto add = [&](const std::vector<ServerAddress>& addresses) {
@@ -58,9 +59,17 @@ std::vector<ServerAddress> Watch::candidates() const {
       if (std::find(all.begin(), all.end(), address) == all.end()) all.push_back(address);
     }
   };
-  if (lane_.map() != nullptr) add(lane_.map()->primaries);
+  if (lane_.map() != nullptr) {
+    for (const ServerAddress& address : lane_.map()->primaries) {
+      if (lane_.node(address).is_open()) all.push_back(address);
+    }
+  }
+  if (!all.empty() && problem_.empty()) return all;
   add(shared_.options.servers);
-  if (lane_.map() != nullptr) add(lane_.map()->replicas);
+  if (lane_.map() != nullptr) {
+    add(lane_.map()->replicas);
+    add(lane_.map()->primaries);
+  }
   return all;
 }
 
