@@ -49,6 +49,9 @@ class RedisStore final : public HotStore {
     std::uint64_t max_queue_messages = 1'000'000;  // per connection; over it: quota_exceeded
     std::uint64_t max_queue_bytes = 4ULL << 30;    // payload bytes per connection
     std::chrono::milliseconds idempotency_window{std::chrono::minutes(10)};
+    // Callers' ids of messages that were moved into the cold tier are known for this long at least;
+    // each costs some 150 bytes meanwhile.
+    std::chrono::milliseconds archived_id_window{std::chrono::hours(24)};
     // How long a queue has to be empty before due() forgets it. Longer than the clocks of any two
     // Redis servers differ, because positions come from there.
     std::chrono::milliseconds forget_after{std::chrono::minutes(10)};

@@ -183,7 +183,6 @@ Task<Result<AddOutcome>> RedisStore::add_once(NewMessage message, std::string de
   arguments.push_back(redis::encode_connection(connection));
   arguments.push_back(std::to_string(options_.max_queue_messages));
   arguments.push_back(std::to_string(options_.max_queue_bytes));
-  arguments.push_back(std::to_string(options_.idempotency_window.count()));
   arguments.push_back(remembered_prefix(connection));
   arguments.push_back(named ? message.id.value : std::string());
   const auto twin = named ? redis::decode_message_id(connection, message.id.value) : std::nullopt;

@@ -164,7 +164,7 @@ Task<Result<ArchiveFinish>> RedisStore::finish(ArchiveLease lease, Connection co
                                                std::vector<MessageId> copied, Deadline deadline) {
   Words more_keys = {lease_key(lease.partition)};
   Words arguments = {std::to_string(lease.number), now(),
-                     std::to_string(options_.idempotency_window.count()),
+                     std::to_string(options_.archived_id_window.count()),
                      remembered_prefix(connection)};
   add_ids(arguments, connection, copied);
   // A repetition finds moved what the first attempt moved, and says so with a smaller number.

@@ -1,10 +1,10 @@
 -- Adds a message that has an id of its caller, or expires, or whose first attempt ended without an
 -- answer.
 -- KEYS: as in queue.lua; 8 the partition's index of due queues; 9 the session record
--- ARGV: 1 now (ms); 2 member of the due index; 3 most messages; 4 most bytes; 5 idempotency window
---   (ms); 6 prefix of the keys of remembered ids; 7 the caller's id or ''; 8 the entry that such an
---   id would name if the store had chosen it, or ''; 9 the nonce of an earlier attempt or '';
---   10 description; 11 payload; 12 when it expires (ms) or ''; 13 received_at
+-- ARGV: 1 now (ms); 2 member of the due index; 3 most messages; 4 most bytes; 5 prefix of the keys
+--   of remembered ids; 6 the caller's id or ''; 7 the entry that such an id would name if the store
+--   had chosen it, or ''; 8 the nonce of an earlier attempt or ''; 9 description; 10 payload;
+--   11 when it expires (ms) or ''; 12 received_at
 -- Answer: {kind, entry, received_at, previous entry or '', session record or false, purged}, kind
 --   0 stored, 1 known already, 2 too many messages, 3 too many bytes
 local now = tonumber(ARGV[1])
@@ -18,11 +18,11 @@ local function session()
   return redis.call('GET', KEYS[9])
 end
 
-if ARGV[9] ~= '' then
+if ARGV[8] ~= '' then
   local newest = redis.call('XREVRANGE', QUEUE, '+', '-', 'COUNT', 129)
   for i = 1, math.min(#newest, 128) do
     local entry = entry_of(newest[i])
-    if entry.nonce == ARGV[9] then
+    if entry.nonce == ARGV[8] then
       redis.call('ZADD', KEYS[8], 'NX', ARGV[1], ARGV[2])
       local previous = newest[i + 1] and newest[i + 1][1] or ''
       return {0, entry.sid, entry.received, previous, session(), purged}
@@ -30,36 +30,36 @@ if ARGV[9] ~= '' then
   end
 end
 
-local id = ARGV[7]
+local id = ARGV[6]
 if id ~= '' then
   local known = redis.call('HGET', IDS, id)
   if known then
     local sid, received = string.match(known, '^(%S+) (%S+)$')
     return {1, sid, received, '', false, purged}
   end
-  known = redis.call('GET', ARGV[6] .. id)
+  known = redis.call('GET', ARGV[5] .. id)
   if known then
-    local sid, received, removed = string.match(known, '^(%S+) (%S+) (%S+)$')
-    if tonumber(removed) + tonumber(ARGV[5]) > now then
+    local sid, received, known_until = string.match(known, '^(%S+) (%S+) (%S+)$')
+    if tonumber(known_until) > now then
       return {1, sid, received, '', false, purged}
     end
   end
-  if ARGV[8] ~= '' then
-    local twin = read_entry(ARGV[8])
+  if ARGV[7] ~= '' then
+    local twin = read_entry(ARGV[7])
     if twin and not twin.id then return {1, twin.sid, twin.received, '', false, purged} end
   end
 end
 
-local size = #ARGV[11]
+local size = #ARGV[10]
 if redis.call('XLEN', QUEUE) >= tonumber(ARGV[3]) then return {2, '', '', '', false, purged} end
 if (tonumber(redis.call('GET', COUNTER)) or 0) % ONE + size > tonumber(ARGV[4]) then
   return {3, '', '', '', false, purged}
 end
 
 local last = redis.call('XREVRANGE', QUEUE, '+', '-', 'COUNT', 1)
-local sid = redis.call('XADD', QUEUE, '*', 'm', ARGV[10], 'p', ARGV[11])
+local sid = redis.call('XADD', QUEUE, '*', 'm', ARGV[9], 'p', ARGV[10])
 redis.call('INCRBY', COUNTER, string.format('%.0f', ONE + size))
-if id ~= '' then redis.call('HSET', IDS, id, sid .. ' ' .. ARGV[13]) end
-if ARGV[12] ~= '' then redis.call('ZADD', EXPIRIES, ARGV[12], sid) end
+if id ~= '' then redis.call('HSET', IDS, id, sid .. ' ' .. ARGV[12]) end
+if ARGV[11] ~= '' then redis.call('ZADD', EXPIRIES, ARGV[11], sid) end
 redis.call('ZADD', KEYS[8], 'NX', ARGV[1], ARGV[2])
-return {0, sid, ARGV[13], last[1] and last[1][1] or '', session(), purged}
+return {0, sid, ARGV[12], last[1] and last[1][1] or '', session(), purged}

@@ -1,7 +1,7 @@
 -- Ends the move of messages that are in the cold tier now: what is still here leaves the queue, the
 -- rest was withdrawn meanwhile. What was claimed and not copied stays claimed.
 -- KEYS: as in queue.lua; 8 the lease
--- ARGV: 1 number of the lease; 2 now (ms); 3 idempotency window (ms); 4 prefix of the keys of
+-- ARGV: 1 number of the lease; 2 now (ms); 3 how long ids are remembered (ms); 4 prefix of keys of
 --   remembered ids; then of each message, the oldest first: the entry that its id names if the
 --   store chose it, or ''; the id
 -- Answer: {0} if the lease is lost, else {1, moved, withdrawn: entry, tag, ...}

@@ -8,6 +8,13 @@ if current then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
   return tonumber(current)
 end
-local number = redis.call('INCR', KEYS[2])
+local number
+if ARGV[1] == '0' then
+  number = redis.call('INCR', KEYS[2])
+elseif redis.call('GET', KEYS[2]) == ARGV[1] then
+  number = ARGV[1]  -- it ran out, and nobody else took it
+else
+  return 0
+end
 redis.call('SET', KEYS[1], number, 'PX', ARGV[2])
-return number
+return tonumber(number)

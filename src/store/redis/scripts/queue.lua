@@ -4,7 +4,7 @@
 --   1 the queue: STREAM of entries {m = description, p = payload}
 --   2 the counter: messages * 2^40 + payload bytes, for quotas
 --   3 tier state: HASH of mark, moved, w:<entry> (withdrawn), g:<entry> (withdrawn ghosts)
---   4 moving: HASH of entry -> tag, and lease -> number, while a batch is being archived
+--   4 moving: HASH of entry -> tag, and lease -> "number claimed_at", while a batch is moved
 --   5 ghosts: HASH of entry -> tag: batches of leases that were lost, whose holder may still write
 --   6 expiries: ZSET of entry by the moment at which it expires
 --   7 ids: HASH of a caller's id -> "entry received_at" while the message is here
@@ -30,7 +30,8 @@ local function entry_of(item)
   if id_size ~= '' then
     entry.id = string.sub(fields[2], blobs, blobs + id_size - 1)
   end
-  entry.dids_at = blobs + (tonumber(id_size) or 0) + (tonumber(token) or 0) + (tonumber(project) or 0)
+  entry.dids_at = blobs + (tonumber(id_size) or 0) + (tonumber(token) or 0) +
+                  (tonumber(project) or 0)
   return entry
 end
 
@@ -73,10 +74,14 @@ local function withdraw(sid)
 end
 
 -- Keeps a caller's id for a while after its message has left; the value says what the first add
--- was answered, and when the message left by the gateway's clock.
+-- was answered, and until when it is to be known by the gateways' clock.
+local function remember_as(id, sid, received, now, window, prefix)
+  redis.call('SET', prefix .. id,
+             string.format('%s %s %.0f', sid, received, tonumber(now) + window), 'PX', window)
+end
+
 local function remember(entry, memory)
-  redis.call('SET', memory.prefix .. entry.id,
-             entry.sid .. ' ' .. entry.received .. ' ' .. memory.now, 'PX', memory.window)
+  remember_as(entry.id, entry.sid, entry.received, memory.now, memory.window, memory.prefix)
 end
 
 -- Takes an entry out of the queue and of all that refers to it.

@@ -3,8 +3,8 @@
 -- ARGV: 1 now (ms); 2 idempotency window (ms); 3 prefix of the keys of remembered ids; then of each
 --   message: the entry that its id names if the store chose it, or ''; payload bytes; the id
 -- Answer: {a text with one mark for each message: 0 not here, 1 removed, 2 removed, and its id was
---   a caller's; the entries of the latter; remaining messages; first entry or ''; tier state before;
---   expired entries}
+--   a caller's; the entries of the latter; remaining messages; first entry or ''; tier state
+--   before; expired entries}
 local tiers = redis.call('HGETALL', TIERS)
 local memory = {now = ARGV[1], window = ARGV[2], prefix = ARGV[3]}
 local plain = redis.call('EXISTS', MOVING, GHOSTS, EXPIRIES, IDS) == 0
@@ -27,7 +27,14 @@ local function remove_by_id(id)
     return '2'
   end
   known = redis.call('GET', memory.prefix .. id)
-  if known then withdraw(string.match(known, '^%S+')) end
+  if known then
+    -- Of an archived message: removed now, if it had not been before.
+    local sid, received, known_until = string.match(known, '^(%S+) (%S+) (%S+)$')
+    if tonumber(known_until) > now + memory.window then
+      remember_as(id, sid, received, now, memory.window, memory.prefix)
+    end
+    withdraw(sid)
+  end
   return '0'
 end
 
@@ -48,4 +55,5 @@ end
 if freed > 0 then redis.call('INCRBY', COUNTER, string.format('%.0f', -freed)) end
 
 local expired = plain and 0 or count_expired(ARGV[1])
-return {table.concat(marks), named, redis.call('XLEN', QUEUE) - expired, first_sid(), tiers, expired}
+local remaining = redis.call('XLEN', QUEUE) - expired
+return {table.concat(marks), named, remaining, first_sid(), tiers, expired}
