@@ -74,10 +74,10 @@ class HotStore : public MessageStore {
   virtual Task<Result<HotAnswer<Position>>> tail_hot(Connection connection, Deadline deadline) = 0;
   virtual Task<Result<HotAnswer<std::optional<PushToken>>>> newest_push_token_hot(
       Connection connection, Deadline deadline) = 0;
-  // What is removed while it is being copied, or while forget() still remembers that it was, is
-  // withdrawn before the answer, also if it has left the hot tier by now. The view of a removal
-  // names as withdrawn what was withdrawn before this call: that tells a copy in the cold tier
-  // which somebody else removed from one which this call has to remove there.
+  // What is removed while it is being copied is withdrawn before the answer, and so is what belongs
+  // to a ghost batch (see below). The view of a removal names as withdrawn what was withdrawn
+  // before this call: that tells a copy in the cold tier which somebody else removed from one which
+  // this call has to remove there.
   virtual Task<Result<HotAnswer<RemoveOutcome>>> remove_hot(Connection connection,
                                                             std::vector<MessageId> ids,
                                                             Deadline deadline) = 0;
@@ -86,11 +86,17 @@ class HotStore : public MessageStore {
 
   // The cold tier was found to hold nothing of the connection, after a read whose view carried
   // `cold_mark`: later views say so, until something is archived. Nothing happens if something was
-  // claimed since that read.
+  // claimed or has left the hot tier since that read.
   virtual Task<Result<void>> note_cold_empty(Connection connection, std::string cold_mark,
                                              Deadline deadline) = 0;
 
   // --- archiving ------------------------------------------------------------------------------
+  //
+  // Ghosts: a batch that is claimed under another lease than it was claimed first is a ghost batch
+  // for ten minutes: whoever had the first lease may still write copies of it. What its owner
+  // removes of it meanwhile is withdrawn, also if it has left the hot tier, and for ten minutes
+  // from then on; when they are over, claim() names it, so that a copy that came to light is
+  // erased. Not earlier: the removal itself still has to find, and to report, the rightful copy.
 
   virtual std::uint32_t partitions() const = 0;
 
@@ -102,7 +108,8 @@ class HotStore : public MessageStore {
   virtual Task<Result<void>> release(ArchiveLease lease, Deadline deadline) = 0;
 
   // Connections of the partition whose oldest message in the hot tier was accepted at or before
-  // `until`, the oldest first; those whose queue is empty by now are forgotten on the way.
+  // `until`, the oldest first, and those with something withdrawn that claim() would name. Those
+  // whose queue is empty by now are forgotten on the way.
   virtual Task<Result<std::vector<Connection>>> due(std::uint32_t partition, TimePoint until,
                                                     std::size_t most, Deadline deadline) = 0;
 
@@ -112,7 +119,7 @@ class HotStore : public MessageStore {
   // lost. An empty batch means that there is nothing to move and nothing to clean up.
   struct Batch {
     std::vector<TierMessage> messages;
-    std::vector<MessageId> withdrawn;  // of an unfinished batch: see ArchiveFinish
+    std::vector<MessageId> withdrawn;  // of an unfinished batch, see ArchiveFinish; of ghosts
   };
   virtual Task<Result<Batch>> claim(ArchiveLease lease, Connection connection, TimePoint until,
                                     std::size_t most, std::uint64_t most_bytes,
@@ -124,11 +131,8 @@ class HotStore : public MessageStore {
   virtual Task<Result<ArchiveFinish>> finish(ArchiveLease lease, Connection connection,
                                              std::vector<MessageId> copied, Deadline deadline) = 0;
 
-  // The copies of what finish() and claim() named as withdrawn are gone: called when the whole
-  // batch is done. If parts of it had been claimed under an earlier lease, whoever had that one may
-  // still write copies: then the batch and what was, and will be, removed of it stay known for ten
-  // minutes more. A claim of a new message with the id of a withdrawn one ends that one's
-  // withdrawal.
+  // The copies of what finish() and claim() named as withdrawn are gone. The names of a ghost batch
+  // stay in the views until their time has come.
   virtual Task<Result<void>> forget(ArchiveLease lease, Connection connection,
                                     Deadline deadline) = 0;
 
