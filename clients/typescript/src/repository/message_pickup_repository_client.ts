@@ -53,6 +53,8 @@ const events = ['messagesReceived', 'liveSessionReplaced', 'pushTokenInvalid', '
 // After so long the next delivery of a connection no longer waits for the one before it.
 const deliveryPatienceMs = 10_000;
 const releasePatienceMs = 1000;
+// What a phone is handed at once after an outage; it asks for the rest by itself.
+const catchUpLimit = 50;
 
 /**
  * @example
@@ -358,17 +360,24 @@ export class MessagePickupRepositoryClient {
 
   private async reopen(connectionId: string, sessionId: string): Promise<void> {
     const params = { connectionId, sessionId };
+    const call = this.sessionCall(connectionId, sessionId);
     try {
-      await this.caller.call(
-        'addLiveSession',
-        params,
-        this.sessionCall(connectionId, sessionId),
-      );
+      const opened = await this.caller.call('addLiveSession', params, call);
+      if (opened !== true) return;
       this.logger.debug('Opened a live session again', params);
+      await this.catchUp(connectionId, sessionId);
     } catch (error) {
       // The next reconnect tries again; until then its messages wait in the queue.
       this.logger.error('Could not open a live session again', { ...params, cause: causeOf(error) });
     }
+  }
+
+  // Opening a session delivers nothing by itself, and the phone does not know that there was an
+  // outage: what came meanwhile is fetched for it. Its acknowledgement tells it of anything more.
+  private async catchUp(connectionId: string, sessionId: string): Promise<void> {
+    const messages = await this.takeFromQueue({ connectionId, limit: catchUpLimit });
+    if (messages.length === 0 || this.sessions.get(connectionId) !== sessionId) return;
+    this.deliver({ connectionId, messages });
   }
 
   private lost(end: SocketEnd): void {
@@ -433,7 +442,7 @@ export class MessagePickupRepositoryClient {
     }
     const { connectionId } = params;
     if (event === 'messagesReceived') {
-      this.deliver(connectionId, params.messages);
+      this.arrived(connectionId, params.messages);
     } else if (event === 'liveSessionReplaced' && typeof params.sessionId === 'string') {
       this.replaced(connectionId, params.sessionId);
     } else if (event === 'pushTokenInvalid') {
@@ -442,19 +451,19 @@ export class MessagePickupRepositoryClient {
     }
   }
 
-  private deliver(connectionId: string, content: unknown): void {
-    const callback = this.onMessages;
-    if (!callback) return;
-    const what = 'messagesReceived';
-    let messages: QueuedMessage[];
+  private arrived(connectionId: string, content: unknown): void {
     try {
-      messages = messagesOf(what, content);
+      this.deliver({ connectionId, messages: messagesOf('messagesReceived', content) });
     } catch (error) {
       this.logger.warn('Ignored an event without messages', { connectionId, cause: causeOf(error) });
-      return;
     }
-    void this.deliveries.run(connectionId, async () =>
-      ask(what, () => callback({ connectionId, messages }), deliveryPatienceMs, this.logger),
+  }
+
+  private deliver(event: MessagesReceivedEvent): void {
+    const callback = this.onMessages;
+    if (!callback) return;
+    void this.deliveries.run(event.connectionId, async () =>
+      ask('messagesReceived', () => callback(event), deliveryPatienceMs, this.logger),
     );
   }
 
