@@ -41,8 +41,10 @@ for i = 1, #noted, 2 do
   local field, value = noted[i], noted[i + 1]
   if string.sub(field, 1, 2) == 'g:' then
     local deadline, tag = string.match(value, '^(%d+):(.*)$')
-    withdrawn[#withdrawn + 1] = string.sub(field, 3)
-    withdrawn[#withdrawn + 1] = tag
+    if not claimed[string.sub(field, 3)] then
+      withdrawn[#withdrawn + 1] = string.sub(field, 3)
+      withdrawn[#withdrawn + 1] = tag
+    end
     ghost_fields[tag] = ghost_fields[tag] or {}
     table.insert(ghost_fields[tag], field)
     if tonumber(deadline) <= time_ms() then redis.call('HDEL', TIERS, field) end
