@@ -62,7 +62,7 @@ struct Execution {
     return encoded(service.status(std::move(caller), std::move(call.request), deadline));
   }
   Task<Answer> operator()(rpc::RemoveMessages&& call) {
-    return removed(service.acknowledge(std::move(caller), std::move(call.request), deadline));
+    return encoded(service.remove(std::move(caller), std::move(call.request), deadline));
   }
   Task<Answer> operator()(rpc::Acknowledge&& call) {
     return encoded(service.acknowledge(std::move(caller), std::move(call.request), deadline));
@@ -89,13 +89,6 @@ struct Execution {
   template <class T>
   static Task<Answer> encoded(Task<Result<T>> work) {
     co_return encode(co_await work);
-  }
-
-  // removeMessages answers true whatever was there: acknowledging twice is no failure.
-  static Task<Answer> removed(Task<Result<AcknowledgeReceipt>> work) {
-    const auto receipt = co_await work;
-    if (!receipt) co_return std::unexpected(receipt.error());
-    co_return text_of(true);
   }
 };
 

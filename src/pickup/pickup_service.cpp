@@ -355,15 +355,31 @@ void PickupService::adopt(const Caller& caller, const Connection& connection) {
   start_pump(connection);
 }
 
-Task<Result<AcknowledgeReceipt>> PickupService::acknowledge(Caller caller, RemoveRequest request,
-                                                            Deadline deadline) {
-  const Connection connection{caller.tenant, std::move(request.connection_id)};
-  const auto removed =
-      co_await ports_.store.remove(connection, std::move(request.message_ids), deadline);
-  if (!removed) co_return std::unexpected(removed.error());
+Task<Result<RemoveOutcome>> PickupService::remove_and_settle(Caller caller, Connection connection,
+                                                             std::vector<MessageId> ids,
+                                                             Deadline deadline) {
+  auto removed = co_await ports_.store.remove(connection, std::move(ids), deadline);
+  if (!removed) co_return removed;
   ports_.metrics.messages_acknowledged.add(removed->removed.size());
   settle(connection, removed->removed);
   if (!removed->removed.empty()) adopt(caller, connection);
+  co_return removed;
+}
+
+Task<Result<void>> PickupService::remove(Caller caller, RemoveRequest request, Deadline deadline) {
+  Connection connection{caller.tenant, std::move(request.connection_id)};
+  const auto removed = co_await remove_and_settle(std::move(caller), std::move(connection),
+                                                  std::move(request.message_ids), deadline);
+  if (!removed) co_return std::unexpected(removed.error());
+  co_return Result<void>();
+}
+
+Task<Result<AcknowledgeReceipt>> PickupService::acknowledge(Caller caller, RemoveRequest request,
+                                                            Deadline deadline) {
+  const Connection connection{caller.tenant, std::move(request.connection_id)};
+  const auto removed = co_await remove_and_settle(std::move(caller), connection,
+                                                  std::move(request.message_ids), deadline);
+  if (!removed) co_return std::unexpected(removed.error());
   AcknowledgeReceipt receipt{removed->removed.size(), removed->remaining};
   QueueQuery query = query_of(connection, std::nullopt);
   if (receipt.remaining > 0 && !query.exclude.empty()) {

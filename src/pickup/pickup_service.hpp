@@ -61,8 +61,9 @@ class PickupService final : public LiveDirectoryListener {
   Task<Result<std::uint64_t>> count(Caller caller, QueueRequest request, Deadline deadline);
   Task<Result<QueueReport>> status(Caller caller, QueueRequest request, Deadline deadline);
 
-  // Unknown ids are ignored. An orphaned session is adopted by the socket whose
-  // acknowledgement removes something.
+  // Unknown ids are ignored. An orphaned session is adopted by the socket whose call removes
+  // something. acknowledge() also tells what is left, which may cost a second look.
+  Task<Result<void>> remove(Caller caller, RemoveRequest request, Deadline deadline);
   Task<Result<AcknowledgeReceipt>> acknowledge(Caller caller, RemoveRequest request,
                                                Deadline deadline);
   Task<Result<void>> remove_all(Caller caller, QueueRequest request, Deadline deadline);
@@ -115,6 +116,8 @@ class PickupService final : public LiveDirectoryListener {
   // message of a session that was lost with its gateway went to all who listen.
   Task<bool> reach_elsewhere(Connection connection, StoredMessage message, AddOutcome added,
                              Deadline deadline);
+  Task<Result<RemoveOutcome>> remove_and_settle(Caller caller, Connection connection,
+                                                std::vector<MessageId> ids, Deadline deadline);
   bool has_session_here(const Connection& connection) const;
   // Offers to the session on this gateway; false: there is none.
   bool offer_here(const Connection& connection, const StoredMessage& message, Position previous);
