@@ -86,8 +86,8 @@ class MemoryHotStore::Visit {
     for (auto it = queue.entries.begin(); it != queue.entries.end() && queue.expiring > 0;) {
       const auto next = std::next(it);
       if (has_expired(it->second.message, now)) {
+        store.expired_.count(it->first);
         store.erase(queue, it);
-        store.metrics_.messages_expired.add();
       }
       it = next;
     }
@@ -102,8 +102,8 @@ class MemoryHotStore::Visit {
   const TimePoint now;
 };
 
-MemoryHotStore::MemoryHotStore(Options options, Clock& clock, Metrics& metrics)
-    : options_(options), clock_(clock), metrics_(metrics), partitions_(options.partitions) {}
+MemoryHotStore::MemoryHotStore(Options options, Clock& clock, ExpiryLedger& expired)
+    : options_(options), clock_(clock), expired_(expired), partitions_(options.partitions) {}
 
 std::uint32_t MemoryHotStore::partition_of(const Connection& connection) const {
   return static_cast<std::uint32_t>(hash_of(connection) % options_.partitions);
@@ -550,8 +550,11 @@ std::optional<Error> MemoryColdStore::enter(Deadline deadline) {
 
 MemoryColdStore::Queue& MemoryColdStore::queue_of(const Connection& connection) {
   Queue& queue = queues_[connection];
-  metrics_.messages_expired.add(std::erase_if(
-      queue, [now = clock_.now()](const auto& m) { return has_expired(m.second, now); }));
+  std::erase_if(queue, [&](const auto& m) {
+    if (!has_expired(m.second, clock_.now())) return false;
+    expired_.count(m.first);
+    return true;
+  });
   return queue;
 }
 
@@ -708,10 +711,10 @@ Task<Result<std::uint64_t>> MemoryColdStore::remove_expired(std::size_t most, De
     std::erase_if(queue, [&](const auto& m) {
       if (removed == most || !has_expired(m.second, clock_.now())) return false;
       ++removed;
+      expired_.count(m.first);
       return true;
     });
   }
-  metrics_.messages_expired.add(removed);
   co_return removed;
 }
 

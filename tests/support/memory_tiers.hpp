@@ -1,7 +1,7 @@
 // The two tiers in RAM, as core/tiers.hpp describes them and as plainly as possible: one mutex
 // each, every operation one step under it. For tests of the tiered store and of the archiver.
 //
-// Any thread may call anything; no call suspends. Clock and metrics outlive the tiers. Quotas bound
+// Any thread may call anything; no call suspends. Clock and ledger outlive the tiers. Quotas bound
 // what is in the hot tier.
 #pragma once
 
@@ -15,6 +15,21 @@
 
 namespace mpr::test {
 
+// Counts a message that expired once, although it may be in both tiers. Thread-safe.
+class ExpiryLedger {
+ public:
+  explicit ExpiryLedger(Metrics& metrics) : metrics_(metrics) {}
+  void count(Position position) {
+    std::lock_guard lock(mutex_);
+    if (seen_.insert(position).second) metrics_.messages_expired.add();
+  }
+
+ private:
+  Metrics& metrics_;
+  std::mutex mutex_;
+  std::set<Position> seen_;  // guarded by mutex_
+};
+
 class MemoryHotStore final : public HotStore {
  public:
   struct Options {
@@ -27,7 +42,7 @@ class MemoryHotStore final : public HotStore {
     std::chrono::milliseconds ghost_life{std::chrono::minutes(10)};
   };
 
-  MemoryHotStore(Options options, Clock& clock, Metrics& metrics);
+  MemoryHotStore(Options options, Clock& clock, ExpiryLedger& expired);
 
   Task<Result<AddOutcome>> add(NewMessage message, Deadline deadline) override;
   Task<Result<std::vector<StoredMessage>>> take(TakeQuery query, Deadline deadline) override;
@@ -134,7 +149,7 @@ class MemoryHotStore final : public HotStore {
 
   const Options options_;
   Clock& clock_;
-  Metrics& metrics_;
+  ExpiryLedger& expired_;
   mutable std::mutex mutex_;  // guards everything below
   std::map<Connection, Queue> queues_;
   std::vector<Partition> partitions_;
@@ -146,7 +161,7 @@ class MemoryHotStore final : public HotStore {
 
 class MemoryColdStore final : public ColdStore {
  public:
-  MemoryColdStore(Clock& clock, Metrics& metrics) : clock_(clock), metrics_(metrics) {}
+  MemoryColdStore(Clock& clock, ExpiryLedger& expired) : clock_(clock), expired_(expired) {}
 
   Task<Result<AddOutcome>> add(NewMessage message, Deadline deadline) override;
   Task<Result<std::vector<StoredMessage>>> take(TakeQuery query, Deadline deadline) override;
@@ -193,7 +208,7 @@ class MemoryColdStore final : public ColdStore {
   Queue part_of(const Connection& connection, const ColdPart& part);
 
   Clock& clock_;
-  Metrics& metrics_;
+  ExpiryLedger& expired_;
   mutable std::mutex mutex_;  // guards everything below
   std::map<Connection, Queue> queues_;
   std::set<MessageId> poison_;

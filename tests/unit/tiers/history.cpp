@@ -22,7 +22,7 @@ std::string name_of(std::size_t phone) { return "phone-" + std::to_string(phone)
 }  // namespace
 
 History::History(std::uint64_t seed, Kinds kinds)
-    : dice_(seed), kinds_(kinds), hot_(hot_options(), clock_, metrics_), cold_(clock_, metrics_) {
+    : dice_(seed), kinds_(kinds), hot_(hot_options(), clock_, expired_), cold_(clock_, expired_) {
   for (int i = 0; i < 2; ++i) {
     auto gateway = std::make_unique<Gateway>();
     gateway->hot = std::make_unique<SteppedHotStore>(hot_, gateway->steps);

@@ -111,6 +111,7 @@ class History {
   FakeClock clock_;
   Metrics metrics_;
   RunLoop loop_;
+  ExpiryLedger expired_{metrics_};
   MemoryHotStore hot_;
   MemoryColdStore cold_;
   TieredStore direct_{hot_, cold_};

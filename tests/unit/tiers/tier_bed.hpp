@@ -89,8 +89,9 @@ class TierBed : public testing::Test {
   FakeClock clock_;
   Metrics metrics_;
   RunLoop loop_;
-  MemoryHotStore hot_{{}, clock_, metrics_};
-  MemoryColdStore cold_{clock_, metrics_};
+  ExpiryLedger expired_{metrics_};
+  MemoryHotStore hot_{{}, clock_, expired_};
+  MemoryColdStore cold_{clock_, expired_};
   TieredStore store_{hot_, cold_};
 };
 
