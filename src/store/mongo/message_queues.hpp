@@ -1,0 +1,185 @@
+// The queues in the database as one worker sees them: every operation of the store, blocking, tried
+// again until its deadline where that is safe. Belongs to one thread. All operations of a
+// connection go through the same one, so it may remember how a queue ends; other gateways are met
+// at the database only.
+//
+// Order (PositionsFrom::store): a message takes the position behind the last document of its queue,
+// by an insert whose _id no other message can have. Whoever is overtaken looks again. So messages
+// appear in the order of their positions, whichever gateways add them, and a look at the ids behind
+// the last position seen is not overtaken either, which makes callers' ids unique.
+// The last document of a queue is never removed: before the newest message goes, a placeholder
+// takes the position behind it, and leaves when something follows.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <span>
+#include <unordered_map>
+#include <vector>
+
+#include "store/mongo/message_document.hpp"
+#include "store/mongo/operation.hpp"
+#include "store/mongo/store_state.hpp"
+
+namespace mpr::mongo {
+
+class MessageQueues {
+ public:
+  explicit MessageQueues(StoreState& state) : state_(state), database_(state.pool) {}
+
+  using Adds = std::vector<std::shared_ptr<AddOperation>>;
+  using Removes = std::vector<std::shared_ptr<RemoveOperation>>;
+  using Copies = std::vector<std::shared_ptr<CopyOperation>>;
+
+  // Each answers all of its operations.
+  void add(Adds adds, Resumptions& resumptions);
+  // No two of one connection.
+  void remove(const Removes& removes, Resumptions& resumptions);
+  void copy(const Copies& copies, Resumptions& resumptions);
+
+  // A take; with TakeMode::remove, what it removed can be put back if nobody gets the answer.
+  struct Taken {
+    std::vector<StoredMessage> messages;
+    std::vector<Document> documents;
+  };
+  Result<Taken> take(const TakeQuery& query, const ColdPart& part, const Operation& operation);
+  void put_back(const Taken& taken);
+  // Removes placeholders of the queue that are no longer needed.
+  void tidy(const Connection& connection);
+
+  Result<std::uint64_t> count(const QueueQuery& query, const ColdPart& part, Deadline deadline);
+  Result<QueueStatus> status(const QueueQuery& query, const ColdPart& part, Deadline deadline);
+  Result<Position> tail(const Connection& connection, Deadline deadline);
+  Result<std::optional<PushToken>> newest_push_token(const Connection& connection,
+                                                     Deadline deadline);
+  Result<RemoveOutcome> remove_all(const Connection& connection,
+                                   const std::optional<RecipientDid>& recipient_did,
+                                   Deadline deadline);
+  Result<std::uint64_t> remove_expired(std::size_t most, Deadline deadline);
+
+  // Housekeeping.
+  Result<void> ping();
+  Result<void> survey();
+  Result<void> look_for_old_documents();
+  Result<void> forget_removed_ids();
+  Database& database() { return database_; }
+
+  // Tries until it succeeds, fails for good, or the deadline comes.
+  template <class Attempt>
+  auto patiently(Deadline deadline, Attempt attempt) -> decltype(attempt());
+
+ private:
+  // How a queue ends, and what it holds. Adds by others are noticed, as a conflict; removals by
+  // others are not: the figures are upper bounds.
+  struct Queue {
+    Position last;  // of all documents, placeholders included
+    std::uint64_t messages = 0;
+    std::uint64_t bytes = 0;
+    std::optional<Position> newest;  // pending; 0: there is none; empty: not known
+    std::optional<TimePoint> newest_expires;
+    std::vector<Position> placeholders;
+    std::chrono::steady_clock::time_point loaded_at;
+  };
+  // A document that is going to be removed.
+  struct Doomed {
+    Connection connection;
+    MessageId id;
+    Position position;
+    std::uint64_t size = 0;
+    TimePoint received_at;
+    bool expired = false;
+    bool callers_id = false;
+    Document key;  // {_id: ...}
+  };
+  struct Staged {
+    std::shared_ptr<AddOperation> add;
+    Position position;
+    std::optional<Position> previous;
+    Document document;
+  };
+  struct AddRound;
+
+  // message_queues.cpp
+  Deadline bounded(Deadline deadline) const;
+  Result<Queue*> queue_of(const Connection& connection, Deadline deadline);
+  Result<void> load(const Connection& connection, Queue& queue, Deadline deadline);
+  Queue* remembered(const Connection& connection);
+  Result<std::optional<Position>> newest_of(const Connection& connection, Queue& queue,
+                                            Deadline deadline);
+
+  // adds.cpp
+  Result<void> add_round(AddRound& round);
+  Result<void> answer_known(AddRound& round);
+  Result<void> answer_pending(AddRound& round);
+  Result<void> answer_removed(AddRound& round);
+  Result<void> stage(AddRound& round);
+  Result<bool> over_quota(const AddOperation& add, Queue*& queue, AddRound& round);
+  Result<void> insert_staged(AddRound& round);
+  void inserted(const Staged& staged, Resumptions& resumptions);
+
+  // reads.cpp
+  using Offer = std::function<bool(const bson_t&, Position)>;
+  struct Wanted {
+    const QueueQuery& query;
+    const ColdPart& part;
+    Position after;
+    std::int64_t limit = 0;
+    bool whole = true;  // with payloads
+  };
+  Result<void> read(const Wanted& wanted, Deadline deadline, const Offer& offer);
+  Result<void> read_old(const Wanted& wanted, Deadline deadline, const Offer& offer, bool& goes_on);
+  Result<void> read_ours(const Wanted& wanted, Deadline deadline, const Offer& offer);
+  Document ours_filter(const Wanted& wanted) const;
+  Result<Taken> take_away(Taken found, std::vector<Doomed> doomed, const Operation& operation);
+
+  // removals.cpp
+  Doomed doomed_of(const bson_t& document) const;
+  Result<void> find_doomed(const Document& filter, std::size_t most, Deadline deadline,
+                           std::vector<Doomed>& doomed);
+  // What has to stand in the database before these documents may go.
+  Result<void> prepare_removal(const std::vector<Doomed>& doomed, Deadline deadline);
+  Result<void> remember_ids(const std::vector<Doomed>& doomed, Deadline deadline);
+  Result<void> bound_removed_ids(Deadline deadline);
+  Result<void> keep_tails(const std::vector<Doomed>& doomed, Deadline deadline);
+  Result<void> erase(const std::vector<Doomed>& doomed, Deadline deadline);
+  void give_up_placeholders(const Connection& connection, std::vector<Document>& keys);
+  Result<void> remove_keys(const std::vector<Document>& keys, Deadline deadline);
+  void forget_figures(const Doomed& doomed);
+  Result<std::uint64_t> remaining(const Connection& connection, Deadline deadline,
+                                  bool removed_some);
+  Result<std::vector<RemoveOutcome>> remove_together(const Removes& removes, Deadline deadline);
+
+  // copies.cpp
+  struct Copied {
+    const TierMessage* message = nullptr;
+    CopyResult* result = nullptr;
+    Document document;
+  };
+  Result<void> copy_documents(std::span<Copied> copied, Deadline deadline);
+
+  StoreState& state_;
+  Database database_;
+  std::unordered_map<Connection, Queue, ConnectionHash> queues_;
+  std::int64_t removals_ = 0;  // orders what is removed in the same moment
+};
+
+template <class Attempt>
+auto MessageQueues::patiently(Deadline deadline, Attempt attempt) -> decltype(attempt()) {
+  deadline = bounded(deadline);
+  std::chrono::milliseconds pause{20};
+  for (;;) {
+    auto outcome = attempt();
+    if (outcome) {
+      state_.healthy();
+      return outcome;
+    }
+    state_.failed(outcome.error());
+    const bool again = outcome.error().code == Errc::unavailable && !state_.closing() &&
+                       !deadline.passed(std::chrono::steady_clock::now() + pause);
+    if (!again) return outcome;
+    state_.pause(pause);
+    pause = std::min(2 * pause, std::chrono::milliseconds(320));
+  }
+}
+
+}  // namespace mpr::mongo
