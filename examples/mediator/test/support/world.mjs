@@ -1,0 +1,121 @@
+// A gateway, two mediator instances behind a balancer, phones and a sender: all real, in one process
+// but for the gateway. Whatever was started is stopped at the end, also when a test failed.
+
+import assert from 'node:assert/strict';
+
+import { Server } from '../../../../tests/e2e/support/server.mjs';
+import { until } from '../../../../tests/e2e/support/wait.mjs';
+import { Balancer } from '../../src/balancer.mjs';
+import { Mediator } from '../../src/mediator.mjs';
+import { MemoryStorage } from '../../src/memory_storage.mjs';
+import { Phone } from '../../src/phone.mjs';
+import { Sender } from '../../src/sender.mjs';
+
+const external = (process.env.MPR_TEST_GATEWAYS ?? '').split(',').filter(Boolean);
+
+export { external, Server, until };
+
+export class World {
+  stops = [];
+
+  // `urls`: the addresses that the mediators know, when they are not those of a gateway of our own.
+  static async start({ urls, forwarding } = {}) {
+    const world = new World();
+    try {
+      await world.run(urls ?? (external.length > 0 ? external : undefined), forwarding);
+    } catch (error) {
+      await world.stop();
+      throw error;
+    }
+    return world;
+  }
+
+  async run(urls, forwarding) {
+    if (!urls) {
+      this.server = await Server.start();
+      this.stops.push(() => this.server.stop());
+    }
+    this.balancer = await Balancer.start();
+    this.stops.push(() => this.balancer.stop());
+    const shared = { keys: new Map(), storage: new MemoryStorage() };
+    const { port } = this.balancer;
+    for (const name of ['a', 'b']) {
+      this[name] = await Mediator.start({
+        name,
+        repositoryUrls: urls ?? [this.server.url],
+        endpoints: [`http://127.0.0.1:${port}`, `ws://127.0.0.1:${port}`],
+        shared,
+        forwarding,
+      });
+      this.stops.push(() => this[name].stop());
+    }
+    this.balancer.useTargets(this.a.port, this.b.port);
+    this.sender = await Sender.start({ name: 'sender' });
+    this.stops.push(() => this.sender.stop());
+  }
+
+  // New connections go to this instance.
+  route(...mediators) {
+    this.balancer.useTargets(...mediators.map(({ port }) => port));
+  }
+
+  // A phone whose socket is at `at`, and the way to write to it, through `through`.
+  async newPhone({ at = this.a, through = this.b, strategy } = {}) {
+    this.route(at);
+    const phone = await Phone.start({
+      name: 'phone',
+      invitation: await at.newInvitation(),
+      ...(strategy ? { strategy } : {}),
+    });
+    this.stops.push(() => phone.stop());
+    const connectionId = await this.sender.connectTo(phone);
+    this.route(through);
+    let sent = 0;
+    const texts = [];
+    return Object.assign(phone, {
+      texts,
+      write: async (count = 1) => {
+        for (let n = 0; n < count; n += 1) {
+          const text = `text ${(sent += 1)}`;
+          texts.push(text);
+          await this.sender.write(connectionId, text);
+        }
+      },
+      // Everything that was written has come.
+      complete: async (milliseconds = 20_000) =>
+        until(
+          () => new Set(phone.received).size >= texts.length,
+          () => `${new Set(phone.received).size} of ${texts.length} messages came`,
+          milliseconds,
+        ),
+      assertEachOnceInOrder: () => assert.deepEqual(phone.received, texts),
+      assertNothingLost: () => assert.deepEqual([...new Set(phone.received)].sort(), [...texts].sort()),
+      // What the phone has not acknowledged is counted; the repository is empty in the end.
+      drained: async () => {
+        const query = { connectionId: await this.repositoryId(phone) };
+        await until(async () => {
+          const { messageCount, inFlight } = await this.a.repository.getQueueStatus(query);
+          return messageCount + inFlight === 0;
+        }, 'an empty queue', 20_000);
+      },
+    });
+  }
+
+  // The phone's connection as the mediator calls it.
+  async repositoryId(phone) {
+    const own = await phone.agent.connections.getById(await phone.mediatorConnectionId());
+    const all = await this.a.agent.connections.getAll();
+    return all.find(({ theirDid }) => theirDid === own.did).id;
+  }
+
+  liveAt(mediator) {
+    return mediator.repository.sessions.size;
+  }
+
+  async stop() {
+    for (const stop of this.stops.reverse()) {
+      await stop().catch((error) => console.error(`could not stop: ${error.message}`));
+    }
+    this.stops = [];
+  }
+}
