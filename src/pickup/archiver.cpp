@@ -33,8 +33,9 @@ Task<Archiver::PassReport> Archiver::pass(Deadline deadline) {
   for (std::size_t i = 0; i < options_.bulks_at_once; ++i) {
     workers.push_back(work(partitions, report, deadline));
   }
-  co_await when_all(std::move(workers));
-  if (ports_.cold && !ends(deadline)) co_await sweep(report);
+  const auto healthy = co_await when_all(std::move(workers));
+  const bool all = std::find(healthy.begin(), healthy.end(), false) == healthy.end();
+  if (ports_.cold && all && !ends(deadline)) co_await sweep(report);
   co_return report;
 }
 
