@@ -26,6 +26,18 @@ constexpr milliseconds kWithdrawalInterval{1'000};
 constexpr milliseconds kLookInterval{100};  // at most
 constexpr std::size_t kWithdrawalsAtOnce = 1'000;
 
+// Says that a task runs, for as long as it does.
+class Running {
+ public:
+  explicit Running(bool& flag) : flag_(flag) { flag_ = true; }
+  ~Running() { flag_ = false; }
+  Running(const Running&) = delete;
+  Running& operator=(const Running&) = delete;
+
+ private:
+  bool& flag_;
+};
+
 std::optional<std::int64_t> number_of(const Value& value) {
   if (value.is_integer()) return value.integer;
   std::int64_t number = 0;
@@ -74,12 +86,15 @@ Result<Attendance> attendance_of(const Value& answer) {
 Result<void> RedisDirectory::join(Deadline deadline) {
   const auto reached = RunLoop().run(client_.connect(deadline));
   if (!reached) return reached;
-  for (const std::string& channel : {keys_.gateway_channel(options_.self), common_channel_}) {
+  using Channel = redis::DirectoryInbox::Channel;
+  const std::pair<std::string, Channel> channels[] = {
+      {keys_.gateway_channel(options_.self), Channel::own}, {common_channel_, Channel::common}};
+  for (const auto& [name, channel] : channels) {
     client_.subscribe(
-        channel, [inbox = inbox_](std::string_view payload) { inbox->on_message(payload); },
-        [inbox = inbox_] { inbox->on_connected(); });
+        name, [inbox = inbox_](std::string_view payload) { inbox->on_message(payload); },
+        [inbox = inbox_, channel] { inbox->on_connected(channel); });
   }
-  if (!inbox_->wait_connected(2, deadline.at)) {
+  if (!inbox_->wait_connected(deadline.at)) {
     return fail(Errc::unavailable, "could not subscribe to channels in Redis in time");
   }
   const auto beaten = RunLoop().run(beat(deadline));
@@ -118,6 +133,13 @@ Task<void> RedisDirectory::say_goodbye(std::shared_ptr<std::promise<void>> said)
   said->set_value();
 }
 
+Task<bool> RedisDirectory::strike_off() {
+  const auto gone =
+      co_await client_.eval(redis::scripts::leave(), {gateways_key_}, {options_.self.value},
+                            Repeat::safe, Deadline::after(kGoodbyeDeadline));
+  co_return gone && !gone->is_error();
+}
+
 // All background work has deadlines: it ends by itself.
 void RedisDirectory::stop() {
   if (!started_) return;
@@ -148,17 +170,12 @@ Result<void> RedisDirectory::ready() const {
 void RedisDirectory::look_around() {
   if (left_) return;
   const SteadyPoint now = clock_.steady_now();
-  if (!beating_ && now >= next_beat_) {
-    beating_ = true;
-    spawn(beat_once());
-  }
+  if (!beating_ && now >= next_beat_) spawn(beat_once());
   if (!beaconing_ && now >= next_beacons_) {
-    beaconing_ = true;
     next_beacons_ = now + options_.beacon_interval;
     spawn(send_beacons());
   }
   if (!withdrawing_ && now >= next_withdrawal_) {
-    withdrawing_ = true;
     next_withdrawal_ = now + kWithdrawalInterval;
     spawn(withdraw_records());
   }
@@ -201,16 +218,23 @@ Task<Result<void>> RedisDirectory::beat(Deadline deadline) {
 }
 
 Task<void> RedisDirectory::beat_once() {
+  const Running running(beating_);
   const SteadyPoint begun = clock_.steady_now();
-  // Half the time that an outage may last without consequences: one lost heartbeat has none.
+  // A quarter of the time that an outage may last without consequences.
   const auto beaten = co_await beat(Deadline::after(options_.dead_after / 8));
+  // It may have been sent a second time, after the goodbye.
+  if (left_) co_await strike_off();
   if (beaten) {
     next_beat_ = begun + options_.heartbeat_interval;
+    if (beat_failed_) log::info("heartbeats of this gateway are answered again");
   } else {
     next_beat_ = clock_.steady_now() + options_.heartbeat_interval / 6;
-    log::warn("a heartbeat of this gateway was not answered", {{"reason", beaten.error().context}});
+    if (!beat_failed_) {
+      log::warn("a heartbeat of this gateway was not answered",
+                {{"reason", beaten.error().context}});
+    }
   }
-  beating_ = false;
+  beat_failed_ = !beaten;
 }
 
 void RedisDirectory::apply(const Attendance& attendance, SteadyPoint sent, SteadyPoint answered) {
@@ -255,6 +279,7 @@ void RedisDirectory::on_left(const GatewayId& gateway) {
 }
 
 Task<void> RedisDirectory::send_beacons() {
+  const Running running(beaconing_);
   std::vector<redis::SentNumbers::Due> due;
   {
     std::lock_guard lock(numbers_mutex_);
@@ -272,7 +297,6 @@ Task<void> RedisDirectory::send_beacons() {
       numbers_.forget(receiver);
     }
   }
-  beaconing_ = false;
 }
 
 // --- sessions -----------------------------------------------------------------------------------
@@ -305,6 +329,7 @@ Task<void> RedisDirectory::send_superseded(std::vector<GatewayId> former, Connec
 // Takes away records of which nobody knows whether they were written. If one was there, whoever
 // held the session before has lost it to that record.
 Task<void> RedisDirectory::withdraw_records() {
+  const Running running(withdrawing_);
   std::vector<StaleRecord> batch;
   {
     std::lock_guard lock(sessions_mutex_);
@@ -325,7 +350,6 @@ Task<void> RedisDirectory::withdraw_records() {
       co_await send_superseded({GatewayId()}, std::move(stale.connection), stale.epoch);
     }
   }
-  withdrawing_ = false;
 }
 
 }  // namespace mpr

@@ -33,18 +33,17 @@ void DirectoryInbox::on_message(std::string_view payload) {
   std::visit([&](auto& content) { hear(message->speaker, content); }, message->content);
 }
 
-void DirectoryInbox::on_connected() {
+void DirectoryInbox::on_connected(Channel channel) {
   std::lock_guard lock(mutex_);
-  ++times_connected_;
+  (channel == Channel::own ? own_connected_ : common_connected_) = true;
   resubscribed_ = true;
   numbers_.resubscribed();
   connected_.notify_all();
 }
 
-bool DirectoryInbox::wait_connected(std::size_t times,
-                                    std::chrono::steady_clock::time_point until) {
+bool DirectoryInbox::wait_connected(std::chrono::steady_clock::time_point until) {
   std::unique_lock lock(mutex_);
-  return connected_.wait_until(lock, until, [&] { return times_connected_ >= times; });
+  return connected_.wait_until(lock, until, [&] { return own_connected_ && common_connected_; });
 }
 
 bool DirectoryInbox::lost() {

@@ -31,13 +31,16 @@ class DirectoryInbox {
   // When it returns, nobody is called any more.
   void close();
 
+  // What a gateway listens to: its own channel, and the one that is common to all.
+  enum class Channel { own, common };
+
   // --- from the subscriptions ----------------------------------------------------------------
   void on_message(std::string_view payload);
-  void on_connected();
+  void on_connected(Channel channel);
 
   // --- from the directory --------------------------------------------------------------------
-  // Waits until the subscriptions have stood so many times.
-  bool wait_connected(std::size_t times, std::chrono::steady_clock::time_point until);
+  // Waits until both subscriptions stand or have stood.
+  bool wait_connected(std::chrono::steady_clock::time_point until);
   // True: messages went unheard since the last call.
   bool lost();
   void forget(const GatewayId& gateway);
@@ -70,9 +73,10 @@ class DirectoryInbox {
 
   std::mutex mutex_;
   std::condition_variable connected_;
-  std::size_t times_connected_ = 0;  // guarded by mutex_
-  bool resubscribed_ = false;        // guarded by mutex_
-  HeardNumbers numbers_;             // guarded by mutex_
+  bool own_connected_ = false;     // guarded by mutex_
+  bool common_connected_ = false;  // guarded by mutex_
+  bool resubscribed_ = false;      // guarded by mutex_
+  HeardNumbers numbers_;           // guarded by mutex_
 };
 
 }  // namespace mpr::redis

@@ -119,6 +119,7 @@ class RedisDirectory final : public LiveDirectory {
   Task<void> send_beacons();
   Task<void> send_superseded(std::vector<GatewayId> former, Connection connection, Epoch newer);
   Task<void> withdraw_records();
+  Task<bool> strike_off();
   Task<void> say_goodbye(std::shared_ptr<std::promise<void>> said);
   void on_left(const GatewayId& gateway);
   void note_gap(std::string_view reason);
@@ -159,6 +160,7 @@ class RedisDirectory final : public LiveDirectory {
 
   // own thread only
   bool beating_ = false;
+  bool beat_failed_ = false;
   bool beaconing_ = false;
   bool withdrawing_ = false;
   bool left_ = false;

@@ -20,6 +20,7 @@ const Connection kPhone{TenantId(), ConnectionId("phone")};
 
 class DirectoryInboxTest : public testing::Test {
  protected:
+  using Channel = DirectoryInbox::Channel;
   void hear(const Speaker& speaker, ChannelContent content) {
     inbox_.on_message(encode({speaker, std::move(content)}));
   }
@@ -94,21 +95,19 @@ TEST_F(DirectoryInboxTest, NoticesTrailingLossesByTheBeacon) {
 }
 
 TEST_F(DirectoryInboxTest, TakesEachSubscriptionForALoss) {
-  inbox_.on_connected();
+  inbox_.on_connected(Channel::own);
   EXPECT_TRUE(inbox_.lost());
   EXPECT_FALSE(inbox_.lost());
-  inbox_.on_connected();
+  inbox_.on_connected(Channel::common);
   EXPECT_TRUE(inbox_.lost());
 }
 
-TEST_F(DirectoryInboxTest, WaitsUntilItsSubscriptionsStand) {
-  EXPECT_FALSE(inbox_.wait_connected(1, std::chrono::steady_clock::now()));
-  std::thread other([this] {
-    inbox_.on_connected();
-    inbox_.on_connected();
-  });
-  EXPECT_TRUE(
-      inbox_.wait_connected(2, std::chrono::steady_clock::now() + std::chrono::seconds(10)));
+TEST_F(DirectoryInboxTest, WaitsUntilBothSubscriptionsStand) {
+  inbox_.on_connected(Channel::own);
+  inbox_.on_connected(Channel::own);
+  EXPECT_FALSE(inbox_.wait_connected(std::chrono::steady_clock::now()));
+  std::thread other([this] { inbox_.on_connected(Channel::common); });
+  EXPECT_TRUE(inbox_.wait_connected(std::chrono::steady_clock::now() + std::chrono::seconds(10)));
   other.join();
 }
 
