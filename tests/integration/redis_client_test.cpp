@@ -426,6 +426,26 @@ TEST(RedisClient, WaitsForAReplicaToBecomeThePrimary) {
   thread.end();
 }
 
+TEST(RedisClient, SaysThatASingleServerIsPartOfACluster) {
+  RedisServer server({"cluster-enabled yes"}, 10'000);
+  ASSERT_EQ(server.cli({"CLUSTER", "ADDSLOTSRANGE", "0", "16383"}), "OK");
+  RedisServer other({"cluster-enabled yes"}, 10'000);
+  server.cli({"CLUSTER", "MEET", "127.0.0.1", std::to_string(other.port())});
+  const std::string id = other.cli({"CLUSTER", "MYID"});
+  ASSERT_TRUE(eventually(20s, [&] {
+    return server.cli({"CLUSTER", "SETSLOT", "15495", "NODE", id}) == "OK";  // of the key "a"
+  }));
+  ASSERT_TRUE(eventually(
+      20s, [&] { return server.cli({"CLUSTER", "INFO"}).contains("cluster_state:ok"); }));
+  Metrics metrics;
+  Client client(options_for(server), metrics);
+  RunLoop loop;
+  const auto value = loop.run(client.run_one(words({"GET", "a"}), Deadline::after(5s)));
+  ASSERT_FALSE(value.has_value());
+  EXPECT_TRUE(value.error().error.context.contains("configured as a single server"))
+      << value.error().error.context;
+}
+
 TEST(RedisClient, FailsAReplicatedWriteThatNoReplicaHas) {
   RedisServer server;
   Metrics metrics;

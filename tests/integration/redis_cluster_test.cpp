@@ -292,6 +292,41 @@ TEST_F(RedisClusterTest, ReachesNodesThroughTheNatMap) {
   thread.end();
 }
 
+// A primary that does not answer, without a word: its connections stay open.
+TEST_F(RedisClusterTest, IsBackAfterAPrimaryWasPaused) {
+  Metrics metrics;
+  Client client(options_for(cluster()), metrics);
+  connect(client);
+  Heard heard;
+  const std::string channel = "{paused}channel";
+  heard.listen(client, channel);
+  ASSERT_TRUE(eventually(10s, [&] { return heard.connections() == 1; }));
+  TestThread thread;
+  const std::vector<std::string> keys = {"{paused}a", "{paused}b", "elsewhere", "more"};
+  std::atomic<bool> end = false;
+  auto load = thread.start<Pushes>([&] { return push_until(client, keys, end, Repeat::never); });
+  const std::size_t victim = cluster().owner_of(slot_of(channel));
+
+  cluster().node(victim).pause();
+  RunLoop loop;
+  const auto pushed = loop.run(
+      client.run_one(words({"SADD", "{paused}set", "1"}, Repeat::safe), Deadline::after(30s)));
+  EXPECT_TRUE(eventually(30s, [&] { return client.ready().has_value(); }));
+  EXPECT_TRUE(eventually(30s, [&] { return heard.connections() >= 2; }));
+  end = true;
+  const auto ended = load.wait_for(20s);
+  cluster().node(victim).resume();
+  ASSERT_EQ(ended, std::future_status::ready) << "a call hangs";
+  const Pushes pushes = load.get();
+
+  EXPECT_TRUE(pushed.has_value()) << pushed.error().error.context;
+  EXPECT_TRUE(pushes.errors.empty()) << pushes.errors.front();
+  EXPECT_GT(pushes.answered.size(), 0u);
+  cluster().wait_until_ok();
+  for (const std::string& key : keys) EXPECT_TRUE(ascends(list_at(client, key))) << key;
+  thread.end();
+}
+
 // The last one: it takes the cluster's failover time.
 TEST_F(RedisClusterTest, IsBackAfterAPrimaryWasKilled) {
   Metrics metrics;

@@ -49,7 +49,9 @@ void Lane::at_turn_end() {
 }
 
 void Lane::flush() {
+  flushing_ = true;
   for (std::size_t i = 0; i < dirty_.size(); ++i) dirty_[i]->flush();
+  flushing_ = false;
   dirty_.clear();
 }
 
@@ -58,8 +60,13 @@ void Lane::wake(Executor& executor, std::coroutine_handle<> handle) {
     ready_.push_back(handle);
   } else {
     others_.add(executor, handle);
+    others_waiting_ = true;
   }
-  if (reading_ || std::exchange(resumption_scheduled_, true)) return;
+  if (!reading_) schedule_resumption();
+}
+
+void Lane::schedule_resumption() {
+  if (std::exchange(resumption_scheduled_, true)) return;
   thread_.run([alive = alive_] {
     if (*alive == nullptr) return;
     (*alive)->resumption_scheduled_ = false;
@@ -69,12 +76,16 @@ void Lane::wake(Executor& executor, std::coroutine_handle<> handle) {
 
 void Lane::end_reading() {
   reading_ = false;
+  if (ready_.empty() && !others_waiting_) return;
+  // Others have flushed for this turn already: what is resumed now would write too late.
+  if (flushing_) return schedule_resumption();
   resume_ready();
 }
 
 // What is resumed may start requests and may end others at once; those come in a turn to come.
 void Lane::resume_ready() {
   others_.flush();
+  others_waiting_ = false;
   std::vector<std::coroutine_handle<>> ready = std::exchange(ready_, {});
   for (const std::coroutine_handle<> handle : ready) handle.resume();
   ready.clear();
@@ -158,6 +169,16 @@ void Lane::adopt_map() {
     // What is under way at the old owner comes before what will be started at the new one.
     if (under_way_[slot] > 0) gates_.try_emplace(static_cast<std::uint16_t>(slot));
   }
+  std::vector<Node*> retired;
+  for (const auto& [address, node] : nodes_) {
+    if (!is_primary(*node)) retired.push_back(node.get());
+  }
+  for (Node* node : retired) node->retire();
+}
+
+bool Lane::is_primary(const Node& node) const {
+  const auto& primaries = map_->primaries;
+  return std::find(primaries.begin(), primaries.end(), node.address()) != primaries.end();
 }
 
 // Nodes that left the cluster.
@@ -166,10 +187,7 @@ void Lane::forget_nodes() {
   std::erase_if(nodes_, [&](const auto& entry) {
     Node& node = *entry.second;
     if (!node.is_idle()) return false;
-    const auto& primaries = map_->primaries;
-    if (std::find(primaries.begin(), primaries.end(), node.address()) != primaries.end()) {
-      return false;
-    }
+    if (is_primary(node)) return false;
     if (std::find(owners_.begin(), owners_.end(), &node) != owners_.end()) return false;
     if (std::find(dirty_.begin(), dirty_.end(), &node) != dirty_.end()) return false;
     node.close_link();
@@ -238,8 +256,8 @@ void Lane::answered(Operation& operation, std::int64_t replicas) {
 
 void Lane::broken(Operation& operation, std::uint64_t gone) {
   operation.written = false;
-  // Replicated and answered, but the confirmation never came.
-  if (operation.is_answered() && !operation.troubled) {
+  // Nobody waits for it; or it is replicated and answered, but the confirmation never came.
+  if (operation.waiter == nullptr || (operation.is_answered() && !operation.troubled)) {
     operation.touched = true;
     Verdict verdict;
     verdict.next = Verdict::Next::give_up;
@@ -263,6 +281,9 @@ void Lane::settle(Operation& operation, const Verdict& verdict) {
   if (!pinned) learn(operation, verdict);
   if (operation.waiter == nullptr) {
     drop(operation);
+  } else if (verdict.moved && !shared_.is_cluster()) {
+    give_up(operation, Errc::unavailable,
+            "the server belongs to a Redis Cluster but is configured as a single server");
   } else if (verdict.next == Verdict::Next::complete) {
     complete(operation, std::move(operation.values));
     drop(operation);
@@ -381,7 +402,9 @@ void Lane::complete(Operation& operation, Outcome<std::vector<Value>> outcome) {
 }
 
 void Lane::give_up(Operation& operation, Errc code, std::string context) {
-  complete(operation, std::unexpected(Failure{{code, std::move(context)}, operation.touched}));
+  if (operation.waiter != nullptr) {  // else its deadline has passed, and it was told so
+    complete(operation, std::unexpected(Failure{{code, std::move(context)}, operation.touched}));
+  }
   drop(operation);
 }
 

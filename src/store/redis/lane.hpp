@@ -90,7 +90,9 @@ class Lane {
   void at_turn_end();
   void flush();
   void resume_ready();
+  void schedule_resumption();
   void adopt_map();
+  bool is_primary(const Node& node) const;
 
   Node* owner_of(std::uint16_t slot);
   void dispatch(Operation& operation);
@@ -127,10 +129,12 @@ class Lane {
   TimePoint deadlines_checked_{};
 
   std::vector<Node*> dirty_;
-  bool reading_ = false;
+  bool reading_ = false;   // resumption follows at the end of the read
+  bool flushing_ = false;  // at the end of the turn
   bool resumption_scheduled_ = false;
   std::vector<std::coroutine_handle<>> ready_;
-  Resumptions others_;
+  Resumptions others_;  // of other executors
+  bool others_waiting_ = false;
 };
 
 }  // namespace mpr::redis

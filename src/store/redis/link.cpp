@@ -290,6 +290,11 @@ void Link::read_values(std::string_view bytes) {
   }
 }
 
+bool Link::has_input() const {
+  char byte = 0;
+  return fd_ >= 0 && ::recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void Link::flush() {
   // Before the socket says that it takes more, there is no use in trying.
   if (state_ == State::open && interest_ != IoThread::Interest::read_write) send();

@@ -70,9 +70,14 @@ class Link final : public IoThread::Source {
   void flush();
   // Bytes that were appended and bytes that (perhaps) left, since the link was opened. TLS counts
   // bytes as gone once they are encrypted.
-  std::uint64_t appended() const noexcept { return gone_ + (out_.size() - taken_); }
+  std::uint64_t appended() const noexcept { return gone_ + unsent(); }
   std::uint64_t gone() const noexcept { return gone_; }
 
+  // Appended, and still here.
+  std::size_t unsent() const noexcept { return out_.size() - taken_; }
+
+  // Whether bytes wait to be read: after a pause of this thread the server is not to blame.
+  bool has_input() const;
   // When the server was last heard of.
   TimePoint last_heard() const noexcept { return last_heard_; }
 

@@ -45,7 +45,10 @@ void Node::write(Operation& operation) {
 void Node::flush() {
   dirty_ = false;
   if (!link_.is_open()) return;
-  if (pipeline_.wants_wait()) pipeline_.send_wait(link_.out(), kReplicaWait.count());
+  if (pipeline_.wants_wait()) {
+    const auto most = std::min(kReplicaWait, lane_.shared().options.silence_limit / 2);
+    pipeline_.send_wait(link_.out(), std::max<std::int64_t>(most.count(), 1));
+  }
   link_.flush();
 }
 
@@ -98,7 +101,8 @@ void Node::check_time(TimePoint now) {
     return;
   }
   const TimePoint since = std::max(link_.last_heard(), waiting_since_);
-  if (!pipeline_.empty() && now - since >= lane_.shared().options.silence_limit) {
+  if (!pipeline_.empty() && now - since >= lane_.shared().options.silence_limit &&
+      !link_.has_input()) {
     link_.lose("no answer within " + std::to_string(lane_.shared().options.silence_limit.count()) +
                " ms");
   }
@@ -160,6 +164,10 @@ void Node::on_lost(std::string reason, std::uint64_t gone) {
   if (opened || lane_.shared().is_cluster()) give_back_queue();
   lane_.tick_soon();
   lane_.end_reading();
+}
+
+void Node::retire() {
+  if (!link_.is_open()) give_back_queue();
 }
 
 void Node::give_back_queue() {

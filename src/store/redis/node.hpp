@@ -47,13 +47,15 @@ class Node final : private LinkUser {
   void close_link() { link_.close(); }
   // Why there is no connection; empty when there is one, or none was tried.
   const std::string& problem() const noexcept { return problem_; }
-  std::size_t waiting_bytes() const noexcept { return waiting_bytes_; }
+  std::size_t waiting_bytes() const noexcept { return waiting_bytes_ + link_.unsent(); }
   // Bytes of the stream that left, for what is known of a written operation.
   std::uint64_t gone() const noexcept { return link_.gone(); }
 
   // The server cannot take writes: what is under way is waited for, then the connection is made
   // anew, because the name may lead to another server by now.
   void renew();
+  // The node serves nothing any more: what waits for its connection goes elsewhere.
+  void retire();
 
  private:
   void on_open() override;
