@@ -7,8 +7,10 @@
 #include "net/io_thread.hpp"
 #include "pickup/archiver.hpp"
 #include "pickup/tiered_store.hpp"
+#include "store/mongo/mongo_store.hpp"
 #include "store/redis/redis_directory.hpp"
 #include "store/redis/redis_store.hpp"
+#include "store/redis/server_checks.hpp"
 
 namespace mpr {
 
@@ -63,11 +65,9 @@ class RedisStorage final : public Storage {
 
   Result<void> connect(const Settings& settings, const GatewayId& self);
 
-  MessageStore& store() override {
-    if (tiered_) return *tiered_;
-    return *hot_;
-  }
+  MessageStore& store() override { return *store_; }
   LiveDirectory& directory() override { return *directory_; }
+  std::vector<Finding> findings() const override { return findings_; }
 
   void begin_background() override {
     if (archiver_) archiver_->start();
@@ -78,39 +78,73 @@ class RedisStorage final : public Storage {
   }
 
  private:
-  Result<void> open_tiers(const Settings& settings, Deadline deadline);
+  Result<void> examine(redis::Durability durability, Deadline deadline);
+  Result<void> open_hot(const Settings& settings, redis::Durability durability, Deadline deadline);
+  Result<void> open_cold(const Settings& settings);
+  void choose_store(const Settings& settings);
+  void find(Finding::Kind kind, std::string text) { findings_.push_back({kind, std::move(text)}); }
 
   const Ports ports_;
+  std::vector<Finding> findings_;
   std::unique_ptr<redis::Client> client_;
   std::unique_ptr<RedisStore> hot_;
+  std::unique_ptr<MongoStore> cold_;  // null: messages stay in Redis
   std::unique_ptr<TieredStore> tiered_;
+  MessageStore* store_ = nullptr;  // one of the three
   std::unique_ptr<RedisDirectory> directory_;
   std::unique_ptr<ArchiverThread> archiver_;
 };
+
+Archiver::Options archiver_options(const Settings& settings, const GatewayId& self) {
+  return {.threshold = settings.threshold_timestamp,
+          .batch_messages = settings.archive_batch,
+          .seed = std::hash<std::string>{}(self.value)};
+}
 
 Result<void> RedisStorage::connect(const Settings& settings, const GatewayId& self) {
   auto options = redis_client_options(settings);
   if (!options) return std::unexpected(options.error());
   client_ = std::make_unique<redis::Client>(std::move(*options), ports_.metrics);
   const Deadline deadline = Deadline::after(kStartDeadline);
+  const auto durability = settings.durability == DurabilityMode::replicated
+                              ? redis::Durability::replicated
+                              : redis::Durability::primary;
   if (auto connected = RunLoop().run(client_->connect(deadline)); !connected) return connected;
-  if (auto opened = open_tiers(settings, deadline); !opened) return opened;
+  if (auto fit = examine(durability, deadline); !fit) return fit;
+  if (auto opened = open_hot(settings, durability, deadline); !opened) return opened;
+  if (auto opened = open_cold(settings); !opened) return opened;
+  choose_store(settings);
 
   auto directory = RedisDirectory::start(*client_, hot_->keys(),
                                          {.self = self, .orphan_grace = settings.orphan_grace},
                                          ports_.clock, ports_.metrics, deadline);
   if (!directory) return std::unexpected(directory.error());
   directory_ = std::move(*directory);
+  archiver_ = std::make_unique<ArchiverThread>(
+      Archiver::Ports{*hot_, cold_.get(), ports_.clock, ports_.metrics},
+      archiver_options(settings, self));
   return {};
 }
 
-Result<void> RedisStorage::open_tiers(const Settings& settings, Deadline deadline) {
+// What would lose messages stops the start.
+Result<void> RedisStorage::examine(redis::Durability durability, Deadline deadline) {
+  const auto report = RunLoop().run(redis::examine_servers(*client_, durability, deadline));
+  if (!report) return std::unexpected(report.error());
+  using Severity = redis::ServerFinding::Severity;
+  for (const redis::ServerFinding& finding : report->findings) {
+    if (finding.severity == Severity::error) return fail(Errc::unavailable, finding.sentence);
+    find(finding.severity == Severity::warning ? Finding::Kind::warning : Finding::Kind::good,
+         finding.sentence);
+  }
+  return {};
+}
+
+Result<void> RedisStorage::open_hot(const Settings& settings, redis::Durability durability,
+                                    Deadline deadline) {
   RedisStore::Options options;
   options.prefix = settings.redis_prefix;
   options.partitions = settings.redis_partitions;
-  options.durability = settings.durability == DurabilityMode::replicated
-                           ? redis::Durability::replicated
-                           : redis::Durability::primary;
+  options.durability = durability;
   options.max_queue_messages = settings.max_queue_messages;
   options.max_queue_bytes = settings.max_queue_bytes;
   options.idempotency_window = settings.idempotency_window;
@@ -119,6 +153,40 @@ Result<void> RedisStorage::open_tiers(const Settings& settings, Deadline deadlin
   if (!hot) return std::unexpected(hot.error());
   hot_ = std::move(*hot);
   return {};
+}
+
+Result<void> RedisStorage::open_cold(const Settings& settings) {
+  if (settings.mongodb_uri.empty()) {
+    find(Finding::Kind::warning,
+         "MONGODB_URI is not set: messages that stay long stay in the memory of Redis");
+    return {};
+  }
+  MongoStore::Options options;
+  options.uri = settings.mongodb_uri.reveal();
+  options.database = settings.mongodb_database;
+  options.positions = settings.durability == DurabilityMode::durable ? PositionsFrom::store
+                                                                     : PositionsFrom::hot_tier;
+  options.max_queue_messages = settings.max_queue_messages;
+  options.max_queue_bytes = settings.max_queue_bytes;
+  options.max_store_bytes = settings.max_store_bytes;
+  options.idempotency_window = settings.idempotency_window;
+  options.remembered_ids = settings.remembered_ids;
+  options.workers = settings.mongodb_threads;
+  auto cold = MongoStore::open(std::move(options), ports_.clock, ports_.metrics);
+  if (!cold) return fail(cold.error().code, "MONGODB_URI: " + cold.error().context);
+  cold_ = std::move(*cold);
+  return {};
+}
+
+void RedisStorage::choose_store(const Settings& settings) {
+  if (settings.durability == DurabilityMode::durable) {
+    store_ = cold_.get();
+  } else if (cold_) {
+    tiered_ = std::make_unique<TieredStore>(*hot_, *cold_);
+    store_ = tiered_.get();
+  } else {
+    store_ = hot_.get();
+  }
 }
 
 }  // namespace
