@@ -31,7 +31,7 @@ export class Phone {
         mediationRecipient: new MediationRecipientModule({
           mediatorInvitationUrl: invitation,
           mediatorPickupStrategy: strategy,
-          mediatorPollingInterval: 200,
+          mediatorPollingInterval: 1000,
           maximumMessagePickup: 10,
         }),
         messagePickup: new MessagePickupModule(),

@@ -28,6 +28,7 @@ import {
   textOf,
 } from './answers.js';
 import { ask, Lanes } from './callbacks.js';
+import { HandedOver } from './handed_over.js';
 import { type ClientSettings, type MessagePickupRepositoryClientOptions, settingsOf } from './options.js';
 import type {
   Acknowledgement,
@@ -56,6 +57,10 @@ const releasePatienceMs = 1000;
 // What a phone is handed at once after an outage; it asks for the rest by itself.
 const catchUpLimit = 50;
 
+// An acknowledgement that waited is sent before the live sessions are opened again: otherwise the
+// gateway would deliver once more what it is about.
+const acknowledging: CallOptions = { beforeOpening: true };
+
 /**
  * @example
  * ```ts
@@ -73,6 +78,9 @@ export class MessagePickupRepositoryClient {
   private readonly takes = new Lanes();
   // The sessions that are to be open, by connection id. Opened again after every reconnect.
   private readonly sessions = new Map<string, string>();
+
+  private readonly handedOver = new HandedOver();
+  private connections = 0;
 
   private state: ConnectionState = 'disconnected';
   private connecting: Promise<void> | undefined;
@@ -137,7 +145,7 @@ export class MessagePickupRepositoryClient {
   async disconnect(): Promise<void> {
     if (this.state === 'disconnected') return;
     const open = [...this.sessions];
-    this.sessions.clear();
+    for (const [connectionId] of open) this.endSession(connectionId);
     if (this.state === 'connected' && open.length > 0) await this.release(open);
     await this.shutDown(new NotConnectedError('The client was disconnected'));
   }
@@ -224,7 +232,9 @@ export class MessagePickupRepositoryClient {
 
   /** Ids that are not in the queue are ignored. */
   async removeMessages(options: RemoveMessagesOptions): Promise<void> {
-    booleanOf('removeMessages', await this.caller.call('removeMessages', options));
+    const answer = await this.caller.call('removeMessages', options, acknowledging);
+    booleanOf('removeMessages', answer);
+    this.handedOver.forget(options.connectionId, options.messageIds);
   }
 
   /** Removes everything of the connection, or everything for one recipient. */
@@ -235,7 +245,9 @@ export class MessagePickupRepositoryClient {
   /** Removes messages and says how many are left, in one call. */
   async acknowledge(options: RemoveMessagesOptions): Promise<Acknowledgement> {
     const method = 'acknowledge';
-    return acknowledgementOf(method, await this.caller.call(method, options));
+    const answer = await this.caller.call(method, options, acknowledging);
+    this.handedOver.forget(options.connectionId, options.messageIds);
+    return acknowledgementOf(method, answer);
   }
 
   /** What the status messages of the pickup protocols need, in one call. */
@@ -268,7 +280,7 @@ export class MessagePickupRepositoryClient {
   async removeLiveSession(options: RemoveLiveSessionOptions): Promise<boolean> {
     const { connectionId, sessionId } = options;
     const present = this.sessions.get(connectionId);
-    if (sessionId === undefined || sessionId === present) this.sessions.delete(connectionId);
+    if (sessionId === undefined || sessionId === present) this.endSession(connectionId);
     const answer = this.caller.call(
       'removeLiveSession',
       { connectionId, sessionId },
@@ -287,6 +299,11 @@ export class MessagePickupRepositoryClient {
       subject: connectionId,
       stillWanted: () => this.sessions.get(connectionId) === sessionId,
     };
+  }
+
+  private endSession(connectionId: string): void {
+    this.sessions.delete(connectionId);
+    this.handedOver.end(connectionId);
   }
 
   private async take(params: object): Promise<QueuedMessage[]> {
@@ -326,6 +343,7 @@ export class MessagePickupRepositoryClient {
   }
 
   private opened(): void {
+    this.connections += 1;
     const first = this.settleFirst;
     this.caller.connected(() => {
       void this.subscribe(first);
@@ -374,10 +392,16 @@ export class MessagePickupRepositoryClient {
 
   // Opening a session delivers nothing by itself, and the phone does not know that there was an
   // outage: what came meanwhile is fetched for it. Its acknowledgement tells it of anything more.
+  // The result is handed on in the order of the frames, so that no later event overtakes it.
   private async catchUp(connectionId: string, sessionId: string): Promise<void> {
-    const messages = await this.takeFromQueue({ connectionId, limit: catchUpLimit });
-    if (messages.length === 0 || this.sessions.get(connectionId) !== sessionId) return;
-    this.deliver({ connectionId, messages });
+    const info = await this.infoOf(connectionId);
+    const params = { connectionId, limit: catchUpLimit, limitBytes: info?.maxReceiveBytes };
+    const onResult = (result: unknown): void => {
+      const isOurs = this.sessions.get(connectionId) === sessionId;
+      if (isOurs && !isEmpty(result)) this.arrived(connectionId, result);
+    };
+    const stillWanted = (): boolean => this.sessions.get(connectionId) === sessionId;
+    await this.caller.call('takeFromQueue', params, { stillWanted, onResult });
   }
 
   private lost(end: SocketEnd): void {
@@ -455,20 +479,50 @@ export class MessagePickupRepositoryClient {
     try {
       this.deliver({ connectionId, messages: messagesOf('messagesReceived', content) });
     } catch (error) {
-      this.logger.warn('Ignored an event without messages', { connectionId, cause: causeOf(error) });
+      this.logger.warn('Ignored messages that cannot be understood', { connectionId, cause: causeOf(error) });
     }
   }
 
   private deliver(event: MessagesReceivedEvent): void {
     const callback = this.onMessages;
-    if (!callback) return;
-    void this.deliveries.run(event.connectionId, async () =>
-      ask('messagesReceived', () => callback(event), deliveryPatienceMs, this.logger),
+    const messages = this.withoutRepetitions(event);
+    if (!callback || messages.length === 0) return;
+    const { connectionId } = event;
+    void this.deliveries.run(connectionId, async () =>
+      ask(
+        'messagesReceived',
+        async () => {
+          try {
+            await callback({ connectionId, messages });
+          } catch (error) {
+            this.handedOver.forget(connectionId, messages.map(({ id }) => id));
+            throw error;
+          }
+        },
+        deliveryPatienceMs,
+        this.logger,
+      ),
     );
   }
 
+  private withoutRepetitions({ connectionId, messages }: MessagesReceivedEvent): QueuedMessage[] {
+    const sessionId = this.sessions.get(connectionId);
+    if (sessionId === undefined) return messages;
+    const handed = { connection: this.connections, at: performance.now() };
+    const fresh = messages.filter(
+      ({ id }) => !this.handedOver.isRepetition({ connectionId, sessionId }, id, handed),
+    );
+    if (fresh.length < messages.length) {
+      this.logger.debug('Spared a phone messages that it has already', {
+        connectionId,
+        count: messages.length - fresh.length,
+      });
+    }
+    return fresh;
+  }
+
   private replaced(connectionId: string, sessionId: string): void {
-    if (this.sessions.get(connectionId) === sessionId) this.sessions.delete(connectionId);
+    if (this.sessions.get(connectionId) === sessionId) this.endSession(connectionId);
     const callback = this.onReplaced;
     if (callback) this.tell('liveSessionReplaced', () => callback({ connectionId, sessionId }));
   }
@@ -480,6 +534,10 @@ export class MessagePickupRepositoryClient {
 
 function usable(token: PushNotificationToken | undefined): PushNotificationToken | undefined {
   return token?.token ? token : undefined;
+}
+
+function isEmpty(result: unknown): boolean {
+  return Array.isArray(result) && result.length === 0;
 }
 
 function isAboutToken(error: unknown): boolean {

@@ -4,7 +4,7 @@
  * A call waits for a connection when there is none, is sent again when the connection broke before
  * its answer, and is repeated when the gateway answered that it cannot at the moment. All of that
  * ends with the call's deadline. Calls are sent in the order in which they were made, also after a
- * reconnect. What waits is bounded in number and in bytes.
+ * reconnect, except for those that ask to go first then. What waits is bounded in number and in bytes.
  */
 
 import type { ClientLogger } from '../logging.js';
@@ -41,6 +41,10 @@ export interface CallOptions {
   readonly subject?: string;
   /** Asked before the call is sent again; `false` ends it with the result `false`. */
   readonly stillWanted?: () => boolean;
+  /** After a reconnect the call is sent before the opening calls, not after them. */
+  readonly beforeOpening?: boolean;
+  /** Hears the result at once, in the order of the frames, before the promise does. */
+  readonly onResult?: (result: unknown) => void;
 }
 
 interface Call {
@@ -106,14 +110,17 @@ export class Caller {
 
   /**
    * The socket is open. `opening` makes the calls with which every connection begins; they are
-   * sent before those that waited.
+   * sent before those that waited, unless these say otherwise.
    */
   connected(opening: () => void): void {
     this.state = 'connected';
     const waiting = [...this.calls.values()].filter((call) => call.waiting);
+    for (const call of waiting) {
+      if (call.options.beforeOpening === true) this.transmitAgain(call);
+    }
     opening();
     for (const call of waiting) {
-      if (this.calls.has(call.id)) this.transmitAgain(call);
+      if (call.waiting && this.calls.has(call.id)) this.transmitAgain(call);
     }
   }
 
@@ -168,6 +175,7 @@ export class Caller {
     if (!call) return;
     if (frame.kind === 'result') {
       this.finish(call, () => {
+        call.options.onResult?.(frame.result);
         call.resolve(frame.result);
       });
     } else {

@@ -471,6 +471,72 @@ describe('Live sessions', { timeout: 30_000 }, () => {
     await gateway.stop();
   });
 
+  test('what came during an outage is not overtaken by a later event', async () => {
+    const gateway = await ScriptedGateway.start();
+    const client = await connected({ url: gateway.url });
+    const received = [];
+    client.messagesReceived(({ messages }) => received.push(...messages.map(({ id }) => id)));
+    await client.addLiveSession({ connectionId, sessionId: 's1' });
+    gateway.methods.takeFromQueue = (params, { socket, id }) => {
+      // Answer and event in one piece, so that the client reads them in one go.
+      socket._socket.cork();
+      gateway.say(socket, { jsonrpc: '2.0', result: [message('m1')], id });
+      gateway.messages(connectionId, ['m2']);
+      socket._socket.uncork();
+      return silence;
+    };
+    gateway.drop();
+    await until(() => received.length === 2, 'both messages');
+    assert.deepEqual(received, ['m1', 'm2']);
+    await gateway.stop();
+  });
+
+  test('acknowledgements that waited are sent before the sessions are opened again', async () => {
+    const gateway = await ScriptedGateway.start();
+    const client = await connected({ url: gateway.url });
+    await client.addLiveSession({ connectionId, sessionId: 's1' });
+    await gateway.stop();
+    await until(() => client.connectionState === 'reconnecting', 'the loss');
+    const calls = Promise.all([
+      add(client),
+      client.removeMessages({ connectionId, messageIds: ['m1'] }),
+    ]);
+    await gateway.restart();
+    await calls;
+    assert.deepEqual(
+      gateway.calls.filter(({ connection }) => connection === 2).slice(0, 4).map(({ method }) => method),
+      ['removeMessages', 'rpc.on', 'addLiveSession', 'addMessage'],
+    );
+    await gateway.stop();
+  });
+
+  test('what the phone has and has not acknowledged is not repeated after a reconnect', async () => {
+    const gateway = await ScriptedGateway.start();
+    const client = await connected({ url: gateway.url });
+    const received = [];
+    client.messagesReceived(({ messages }) => {
+      const ids = messages.map(({ id }) => id);
+      received.push(...ids);
+      if (ids.includes('refused')) throw new Error('the phone is busy');
+    });
+    await client.addLiveSession({ connectionId, sessionId: 's1' });
+    gateway.messages(connectionId, ['refused']);
+    gateway.messages(connectionId, ['m1']);
+    gateway.messages(connectionId, ['m1']);
+    await until(() => received.length === 3, 'three messages: on one connection, the gateway knows best');
+    await client.ping();
+    gateway.drop();
+    await gateway.heardCall('addLiveSession', 2);
+    gateway.messages(connectionId, ['m1', 'refused', 'm2']);
+    await until(() => received.includes('m2'), 'the new one');
+    assert.deepEqual(received, ['refused', 'm1', 'm1', 'refused', 'm2']);
+    await client.addLiveSession({ connectionId, sessionId: 's2' });
+    gateway.messages(connectionId, ['m1']);
+    await client.ping();
+    assert.deepEqual(received.at(-1), 'm1');
+    await gateway.stop();
+  });
+
   test('a session that the gateway does not open at once is tried again', async () => {
     let times = 0;
     const gateway = await ScriptedGateway.start({

@@ -88,7 +88,8 @@ export class World {
           () => `${new Set(phone.received).size} of ${texts.length} messages came`,
           milliseconds,
         ),
-      assertEachOnceInOrder: () => assert.deepEqual(phone.received, texts),
+      // Credo works on several messages at a time, so their order is not for these tests.
+      assertEachOnce: () => assert.deepEqual([...phone.received].sort(), [...texts].sort()),
       assertNothingLost: () => assert.deepEqual([...new Set(phone.received)].sort(), [...texts].sort()),
       // What the phone has not acknowledged is counted; the repository is empty in the end.
       drained: async () => {
