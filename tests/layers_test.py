@@ -17,6 +17,10 @@ ROW = re.compile(r"^\|([^|]+)\|([^|]+)\|\s*$")
 NAME = re.compile(r"`([a-z_/]+)`")
 
 
+# Headers that the build makes, named as they are included.
+GENERATED = {"store/redis/scripts.hpp"}
+
+
 def read_table(document: pathlib.Path) -> dict[str, set[str] | None]:
     """Folder -> folders it may include; None is every folder."""
     table: dict[str, set[str] | None] = {}
@@ -43,7 +47,9 @@ def folder_of(path: str, table: dict[str, set[str] | None]) -> str | None:
 
 
 def resolve(include: str, file: pathlib.Path, root: pathlib.Path) -> str | None:
-    """The included file, named as the table names folders; None: not ours (a generated file)."""
+    """The included file, named as the table names folders; None: not ours."""
+    if include in GENERATED:
+        return include
     for base in (root / "src", root, file.parent):
         target = (base / include).resolve()
         if target.is_file():
