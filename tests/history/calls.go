@@ -107,8 +107,8 @@ func (s *Socket) Remove(connection string, items []Item) error {
 // Open opens a live session under a number of the caller's.
 func (s *Socket) Open(connection string, session int) error {
 	start := s.history.Now()
-	end, err := s.Call("addLiveSession", object{"connectionId": connection,
-		"sessionId": "session-" + number(session)}, nil)
+	end, err := s.Call("addLiveSession", opening{object{"connectionId": connection,
+		"sessionId": "session-" + number(session)}, session}, nil)
 	s.record(Operation{Kind: Open, Connection: connection, Session: session}, start, end, err)
 	return err
 }

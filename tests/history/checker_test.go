@@ -57,6 +57,7 @@ func opened(at int) Operation {
 }
 
 func byHolder(o Operation) Operation           { o.Session = 7; return o }
+func unheld(o Operation) Operation             { o.Session = 0; return o }
 func limited(o Operation, limit int) Operation { o.Limit = limit; return o }
 func deleting(o Operation) Operation           { o.Delete = true; return o }
 
@@ -119,14 +120,14 @@ func TestCheckerFindsEachViolation(t *testing.T) {
 		{"a take and the end disagree", "disagree about the order", items(2, 3, 1),
 			[]Operation{added(1, 0, 10), added(2, 0, 10), added(3, 0, 10), taken(11, 12, 1, 2, 3)}},
 		{"taken by the holder while it is in flight", "sent twice to session 7", items(1),
-			[]Operation{opened(0), added(1, 1, 2), delivered(3, 1), byHolder(taken(4, 5, 1))}},
+			[]Operation{opened(0), added(1, 1, 2), delivered(3, 1), byHolder(taken(400, 405, 1))}},
 		{"delivered while the holder has it by a take", "sent twice to session 7", items(1),
-			[]Operation{added(1, 0, 1), opened(2), byHolder(taken(3, 4, 1)), delivered(5, 1)}},
+			[]Operation{added(1, 0, 1), opened(2), byHolder(taken(3, 4, 1)), delivered(500, 1)}},
 		{"a call that took too long", "took 2.6s", nil, []Operation{counted(0, 2600, 0)}},
 		{"a call that was not answered in time", "took 5s", nil,
 			[]Operation{{Kind: Count, Connection: "c", Outcome: Unknown, End: Never, Failure: errTooLate.Error()}}},
 		{"sent twice within the deadline", "sent twice to session 7", nil,
-			[]Operation{opened(0), added(1, 1, 2), delivered(3, 1), delivered(1000, 1), removed(1100, 1101, 1)}},
+			[]Operation{opened(0), added(1, 1, 2), delivered(600, 1), delivered(1000, 1), removed(1100, 1101, 1)}},
 	} {
 		verdict := Check(broken.ops, nil, map[string][]Item{"c": broken.final}, strict)
 		if !strings.Contains(strings.Join(verdict.Violations, "\n"), broken.says) {
@@ -172,6 +173,10 @@ func TestCheckerAcceptsWhatIsAllowed(t *testing.T) {
 			[]Operation{opened(0), added(1, 1, 2), onSocket(removed(3, 4, 1), 2), delivered(200, 1)}},
 		{"a long call while a gateway was paused", nil, []Operation{counted(9000, 19000, 0)}},
 		{"a call whose socket closed", nil, []Operation{unanswered(counted(0, 0, 0))}},
+		{"an orphan's event that crosses the takeover", nil,
+			[]Operation{opened(0), added(1, 1, 2), delivered(3, 1), delivered(4, 1), removed(10, 11, 1)}},
+		{"the same event for two sockets that listen for orphans", nil,
+			[]Operation{added(1, 1, 2), unheld(delivered(3, 1)), unheld(delivered(3, 1)), removed(10, 11, 1)}},
 		{"a take with a limit", items(1, 2, 3),
 			[]Operation{added(1, 0, 1), added(2, 2, 3), added(3, 4, 5), limited(taken(6, 7, 1, 2), 2)}},
 	} {

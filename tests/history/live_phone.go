@@ -52,8 +52,12 @@ func (p *livePhone) connect(mayAdopt bool) bool {
 	ready := make(chan struct{})
 	socket, err := w.Dial(g.URL(), g.Index, func(d Delivery) {
 		<-ready
+		held := 0 // what comes for other phones, or before the session is open, is an orphan's
+		if d.Connection == p.connection {
+			held = int(socket.session.Load())
+		}
 		w.Record(Operation{Kind: Event, Connection: d.Connection, Start: d.At, End: d.At, Items: d.Items,
-			Gateway: g.Index, Session: session, Socket: socket.Number})
+			Gateway: g.Index, Session: held, Socket: socket.Number})
 		if d.Connection == p.connection {
 			deliveries <- d
 		}

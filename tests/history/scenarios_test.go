@@ -79,8 +79,8 @@ func TestGatewayKilledWithLiveSessions(t *testing.T) {
 		<-delivered
 	}
 	for _, connection := range held {
-		if count, err := sender.Count(connection); count != 0 || err != nil {
-			t.Errorf("%s: delivered, but counted: %d %v", connection, count, err)
+		if count, err := phone.Count(connection); count != 0 || err != nil {
+			t.Errorf("%s: delivered, but counted for its holder: %d %v", connection, count, err)
 		}
 	}
 	due := w.Gateways[1].Metric("mpr_pushes_due_total")

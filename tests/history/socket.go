@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -55,6 +56,8 @@ type Socket struct {
 	mutex      sync.Mutex
 	last       int
 	pending    map[string]chan answer
+	opening    map[string]int64 // calls that open a session, with its number
+	session    atomic.Int64     // that this socket holds, from the answer on, for the reader
 	closed     chan struct{}
 	closeCode  int
 }
@@ -70,7 +73,7 @@ func (w *World) Dial(url string, gateway int, onDelivery func(Delivery)) (*Socke
 		return nil, err
 	}
 	s := &Socket{Number: w.nextNumber(), Gateway: gateway, history: w.History, ws: ws,
-		onDelivery: onDelivery, pending: map[string]chan answer{}, closed: make(chan struct{})}
+		onDelivery: onDelivery, pending: map[string]chan answer{}, opening: map[string]int64{}, closed: make(chan struct{})}
 	go s.read()
 	return s, nil
 }
@@ -139,11 +142,30 @@ func (s *Socket) receive(text []byte, at time.Duration) {
 	delete(s.pending, frame.ID)
 	s.mutex.Unlock()
 	if known {
+		if opened := s.opened(frame.ID, frame.Error == nil); opened > 0 {
+			s.session.Store(opened)
+		}
 		waiting <- answer{frame.Result, frame.Error, at}
 	}
 }
 
+// The number of the session that this answer opens, or 0.
+func (s *Socket) opened(id string, good bool) int64 {
+	s.mutex.Lock()
+	defer s.mutex.Unlock()
+	if session, known := s.opening[id]; known && good {
+		return session
+	}
+	return 0
+}
+
 type object = map[string]any
+
+// opening are the params of an addLiveSession whose events will be known by this number.
+type opening struct {
+	params object
+	number int
+}
 
 // Call yields the result, a *Refusal or errUnanswered, and when the answer was read.
 func (s *Socket) Call(method string, params any, result any) (time.Duration, error) {
@@ -158,6 +180,10 @@ func (s *Socket) Call(method string, params any, result any) (time.Duration, err
 	default:
 	}
 	s.pending[id] = waiting
+	if session, opens := params.(opening); opens {
+		s.opening[id] = int64(session.number)
+		params = session.params
+	}
 	s.mutex.Unlock()
 	text, err := json.Marshal(object{"jsonrpc": "2.0", "method": method, "params": params, "id": id})
 	if err != nil {

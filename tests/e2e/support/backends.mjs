@@ -146,13 +146,13 @@ async function startDatabase() {
 }
 
 // What a gateway's environment has to say to use the servers of this kind.
-export async function startServers(kind = backend) {
+export async function startServers(kind = backend, { database = true } = {}) {
   if (kind === 'embedded') return {};
   const redis =
     kind === 'two'
       ? { REDIS_TYPE: 'cluster', REDIS_NODES: (await startCluster()).join(',') }
       : { REDIS_URL: `redis://127.0.0.1:${await startRedis()}` };
-  return { ...redis, MONGODB_URI: await startDatabase() };
+  return database ? { ...redis, MONGODB_URI: await startDatabase() } : redis;
 }
 
 let servers;

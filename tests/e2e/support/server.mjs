@@ -75,7 +75,7 @@ export async function run(args, env = {}, milliseconds = 10_000) {
 }
 
 // One process after the other, on the same ports.
-class Gateway {
+export class Gateway {
   constructor(directory, env, args) {
     this.directory = directory;
     this.env = env;
