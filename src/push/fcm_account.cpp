@@ -3,7 +3,7 @@
 #include <array>
 #include <utility>
 
-#include "push/json_file.hpp"
+#include "push/json_members.hpp"
 
 namespace mpr {
 

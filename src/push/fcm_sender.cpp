@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "base/text.hpp"
-#include "push/json_file.hpp"
+#include "push/json_members.hpp"
 #include "push/verdicts.hpp"
 
 namespace mpr {

@@ -20,8 +20,12 @@ struct FreeText {
 
 Result<SigningKey> SigningKey::from_pem(SigningAlgorithm algorithm, std::string pem) {
   SigningKey key(algorithm, std::move(pem));
-  // Whether it is a key at all shows when it signs.
-  if (!key.sign({})) {
+  // Whether it is a key at all shows when it signs. A key of another curve signs as well, but what
+  // comes out is longer: ES256 is 64 bytes, 86 characters.
+  const Result<std::string> token = key.sign({});
+  const bool fits = token && (algorithm != SigningAlgorithm::es256 ||
+                              token->size() - token->rfind('.') - 1 == 86);
+  if (!fits) {
     return fail(Errc::invalid_argument, algorithm == SigningAlgorithm::es256
                                             ? "is no EC P-256 private key in PEM form"
                                             : "is no RSA private key in PEM form");

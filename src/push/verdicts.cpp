@@ -1,15 +1,19 @@
 #include "push/verdicts.hpp"
 
+#include <algorithm>
+
 namespace mpr {
 
 namespace {
 
-// The longest word of a provider that goes into logs; the rest of an odd one is cut.
-constexpr std::size_t kMaxWord = 64;
-
-bool is_word_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-         c == '-';
+// Providers' codes are words of letters: "UNREGISTERED", "BadDeviceToken". Anything else may be a
+// part of what they were sent, and is shown nowhere.
+bool is_code(std::string_view word) {
+  constexpr std::size_t kLongest = 40;
+  const auto is_letter = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
+  };
+  return !word.empty() && word.size() <= kLongest && std::ranges::all_of(word, is_letter);
 }
 
 }  // namespace
@@ -33,10 +37,7 @@ std::string_view to_string(PushOutcome outcome) {
 std::string reason_of(const HttpAnswer& answer, std::string_view word) {
   if (answer.status == 0) return answer.failure;
   std::string reason = std::to_string(answer.status);
-  if (!word.empty()) reason += ' ';
-  for (const char c : word.substr(0, kMaxWord)) {
-    if (is_word_character(c)) reason += c;
-  }
+  if (is_code(word)) (reason += ' ') += word;
   return reason;
 }
 
