@@ -22,7 +22,7 @@ class QueueScripts : public ScriptBed {
   std::string add_once(const Add& a) {
     const std::string answer = eval(queue_script<scripts::add_once>(),
                                     {a.now, "member", a.most, a.most_bytes, "{t}r:", a.id, a.twin,
-                                     a.nonce, a.description, a.payload, a.expires, "100"},
+                                     a.nonce, a.description, a.payload, a.expires, "100", "0"},
                                     {"{t}due", "{t}s"});
     const auto begin = answer.find(' ') + 1;
     const auto end = answer.find(' ', begin);
@@ -97,6 +97,18 @@ TEST_F(QueueScripts, AddOnceFindsWhatAnEarlierAttemptLeft) {
   EXPECT_EQ(add_once({.nonce = "other"}), "[0 * 100 5-1 nil 0]");
 }
 
+TEST_F(QueueScripts, AddOnceLooksBackToWhenTheEarlierAttemptBegan) {
+  add("1-1", "1|60|||early||||||", "01234");
+  run({"XADD", "{t}q", "*", "m", "1|60|||lost||||||", "p", "01234"});
+  for (int i = 0; i < 300; ++i) {
+    run({"XADD", "{t}q", "*", "m", "1|60|||n||||||", "p", "01234"});
+  }
+  add_once({.most = "9999", .nonce = "lost"});
+  EXPECT_EQ(run({"XLEN", "{t}q"}), "302") << "found behind 300 others";
+  add_once({.most = "9999", .nonce = "early"});
+  EXPECT_EQ(run({"XLEN", "{t}q"}), "303") << "too old to be looked for";
+}
+
 TEST_F(QueueScripts, AddOnceRefusesOverTheQuotaAndFreesWhatExpired) {
   add_at("1-1", 50, 990);
   add_expiring("2-1", 100);
@@ -130,7 +142,7 @@ TEST_F(QueueScripts, SettleQuotaCorrectsACounterThatIsWrong) {
 
 TEST_F(QueueScripts, TakeHoldsItsLimits) {
   for (const char* entry : {"1-0", "2-0", "3-0", "4-0"}) add_at(entry, 50);
-  
+
   const auto item = [&](const std::string& entry) {
     return "[" + entry + " [m 1|50|||n" + entry + "|||||| p xxxxxxxxxx]]";
   };

@@ -153,7 +153,7 @@ class RedisStore final : public HotStore {
   Task<Result<AddOutcome>> finish_add(NewMessage message, std::vector<redis::Value> values,
                                       Deadline deadline);
   Task<Result<AddOutcome>> add_once(NewMessage message, std::string description, std::string nonce,
-                                    Deadline deadline);
+                                    std::chrono::steady_clock::time_point began, Deadline deadline);
   Task<Result<void>> settle_quota(Connection connection, Position position, Deadline deadline);
   Task<Result<Position>> find_previous(Connection connection, Position position, Deadline deadline);
   Error quota_error(std::int64_t kind) const;

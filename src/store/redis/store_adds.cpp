@@ -41,6 +41,15 @@ std::optional<redis::StoredEntry> predecessor(redis::Value& newest, Position own
   return std::move(*entry);
 }
 
+// How long an add that began then may take, in milliseconds. A request that waits for a connection
+// is executed at any time until its deadline.
+std::string longest_duration(std::chrono::steady_clock::time_point began, Deadline deadline) {
+  constexpr std::chrono::milliseconds kMost{60'000};
+  const auto most = deadline.at - began;
+  return std::to_string(most < kMost ? std::chrono::ceil<std::chrono::milliseconds>(most).count()
+                                     : kMost.count());
+}
+
 std::string text_of(TimePoint time) { return std::to_string(time.time_since_epoch().count()); }
 
 }  // namespace
@@ -59,17 +68,18 @@ Task<Result<AddOutcome>> RedisStore::add(NewMessage message, Deadline deadline) 
   if (deadline.passed()) {
     co_return fail(Errc::deadline_exceeded, "the deadline passed before the store began");
   }
+  const auto began = std::chrono::steady_clock::now();
   std::string nonce = next_nonce();
   std::string description = redis::describe(message, clock_.now(), nonce);
   if (message.id_origin == IdOrigin::caller || message.expires_at) {
-    co_return co_await add_once(std::move(message), std::move(description), std::string(),
+    co_return co_await add_once(std::move(message), std::move(description), std::string(), began,
                                 deadline);
   }
   auto answers = co_await client_.run(plain_add(message, description), deadline);
   if (answers) co_return co_await finish_add(std::move(message), std::move(*answers), deadline);
   const redis::Failure failure = note_failure(std::move(answers).error());
   if (!failure.maybe_executed || deadline.passed()) co_return std::unexpected(failure.error);
-  co_return co_await add_once(std::move(message), std::move(description), std::move(nonce),
+  co_return co_await add_once(std::move(message), std::move(description), std::move(nonce), began,
                               deadline);
 }
 
@@ -175,7 +185,9 @@ Task<Result<void>> RedisStore::settle_quota(Connection connection, Position posi
 }
 
 Task<Result<AddOutcome>> RedisStore::add_once(NewMessage message, std::string description,
-                                              std::string nonce, Deadline deadline) {
+                                              std::string nonce,
+                                              std::chrono::steady_clock::time_point began,
+                                              Deadline deadline) {
   const Connection& connection = message.connection;
   const bool named = message.id_origin == IdOrigin::caller;
   Words arguments;
@@ -193,6 +205,7 @@ Task<Result<AddOutcome>> RedisStore::add_once(NewMessage message, std::string de
   arguments.push_back(*message.payload);
   arguments.push_back(message.expires_at ? text_of(*message.expires_at) : std::string());
   arguments.push_back(text_of(message.received_at));
+  arguments.push_back(longest_duration(began, deadline));
   Words more_keys;
   more_keys.push_back(due_key(keys_.partition_of(connection)));
   more_keys.push_back(keys_.session(connection));

@@ -4,7 +4,8 @@
 -- ARGV: 1 now (ms); 2 member of the due index; 3 most messages; 4 most bytes; 5 prefix of the keys
 --   of remembered ids; 6 the caller's id or ''; 7 the entry that such an id would name if the store
 --   had chosen it, or ''; 8 the nonce of an earlier attempt or ''; 9 description; 10 payload;
---   11 when it expires (ms) or ''; 12 received_at
+--   11 when it expires (ms) or ''; 12 received_at; 13 how long ago an earlier
+--   attempt began at most (ms)
 -- Answer: {kind, entry, received_at, previous entry or '', session record or false, purged}, kind
 --   0 stored, 1 known already, 2 too many messages, 3 too many bytes
 local now = tonumber(ARGV[1])
@@ -18,15 +19,30 @@ local function session()
   return redis.call('GET', KEYS[9])
 end
 
-if ARGV[8] ~= '' then
-  local newest = redis.call('XREVRANGE', QUEUE, '+', '-', 'COUNT', 129)
-  for i = 1, math.min(#newest, 128) do
-    local entry = entry_of(newest[i])
-    if entry.nonce == ARGV[8] then
-      redis.call('ZADD', KEYS[8], 'NX', ARGV[1], ARGV[2])
-      local previous = newest[i + 1] and newest[i + 1][1] or ''
-      return {0, entry.sid, entry.received, previous, session(), purged}
+-- What an earlier attempt left is among the newest, and not older than that attempt. (A second more,
+-- because another server may have taken over, with another clock.)
+local function find_attempt(nonce)
+  local oldest, looked_at, from = time_ms() - ARGV[13] - 1000, 0, '+'
+  while looked_at < 10000 do
+    local items = redis.call('XREVRANGE', QUEUE, from, '-', 'COUNT', 128)
+    for i, item in ipairs(items) do
+      local entry = entry_of(item)
+      if looked_at + i > 128 and string.match(item[1], '^%d+') + 0 < oldest then return nil end
+      if entry.nonce == nonce then return entry end
+      from = '(' .. item[1]
     end
+    looked_at = looked_at + #items
+    if #items < 128 then return nil end
+  end
+end
+
+if ARGV[8] ~= '' then
+  local entry = find_attempt(ARGV[8])
+  if entry then
+    redis.call('ZADD', KEYS[8], 'NX', ARGV[1], ARGV[2])
+    local before = redis.call('XREVRANGE', QUEUE, '(' .. entry.sid, '-', 'COUNT', 1)
+    local previous = before[1] and before[1][1] or ''
+    return {0, entry.sid, entry.received, previous, session(), purged}
   end
 end
 
