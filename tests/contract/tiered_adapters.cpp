@@ -10,6 +10,7 @@
 #include "pickup/tiered_store.hpp"
 #include "tests/contract/live_directory_contract.hpp"
 #include "tests/contract/message_store_contract.hpp"
+#include "tests/contract/precise_tiers.hpp"
 #include "tests/support/memory_tiers.hpp"
 #include "tests/support/stepped_tiers.hpp"
 
@@ -82,15 +83,14 @@ class RestlessArchiver {
   std::mutex mutex_;
 };
 
-// A tiered store over tiers in RAM. What contract tests ask exactly and a tiered store answers
-// roughly, it makes exact: the totals, by moving everything first, and the predecessor of an add if
-// that is in the cold tier.
-class TieredInMemory final : public MessageStore {
+// Tiers in RAM. Their totals are made exact by moving everything first.
+class TieredInMemory final : public PreciseTiers {
  public:
   enum class Archiving { none, restless };
 
   TieredInMemory(const StoreSettings& settings, Clock& clock, Metrics& metrics, Archiving archiving)
-      : metrics_(metrics),
+      : PreciseTiers(store_),
+        metrics_(metrics),
         expired_(metrics),
         hot_(hot_options(settings), clock, expired_),
         cold_(clock, expired_) {
@@ -103,44 +103,6 @@ class TieredInMemory final : public MessageStore {
     });
   }
 
-  Task<Result<AddOutcome>> add(NewMessage message, Deadline deadline) override {
-    TakeQuery everything;
-    everything.queue.connection = message.connection;
-    auto added = co_await store_.add(std::move(message), deadline);
-    if (added && !added->duplicate && added->previous == Position{}) {
-      const auto pending = co_await store_.take(std::move(everything), deadline);
-      for (const auto& earlier : pending.value()) {
-        if (earlier.position < added->position) added->previous = earlier.position;
-      }
-    }
-    co_return added;
-  }
-  Task<Result<std::vector<StoredMessage>>> take(TakeQuery query, Deadline deadline) override {
-    return store_.take(std::move(query), deadline);
-  }
-  Task<Result<std::uint64_t>> count(QueueQuery query, Deadline deadline) override {
-    return store_.count(std::move(query), deadline);
-  }
-  Task<Result<QueueStatus>> status(QueueQuery query, Deadline deadline) override {
-    return store_.status(std::move(query), deadline);
-  }
-  Task<Result<Position>> tail(Connection connection, Deadline deadline) override {
-    return store_.tail(std::move(connection), deadline);
-  }
-  Task<Result<std::optional<PushToken>>> newest_push_token(Connection connection,
-                                                           Deadline deadline) override {
-    return store_.newest_push_token(std::move(connection), deadline);
-  }
-  Task<Result<RemoveOutcome>> remove(Connection connection, std::vector<MessageId> ids,
-                                     Deadline deadline) override {
-    return store_.remove(std::move(connection), std::move(ids), deadline);
-  }
-  Task<Result<RemoveOutcome>> remove_all(Connection connection,
-                                         std::optional<RecipientDid> recipient_did,
-                                         Deadline deadline) override {
-    return store_.remove_all(std::move(connection), std::move(recipient_did), deadline);
-  }
-  Result<void> ready() const override { return store_.ready(); }
   StoreTotals totals() const override {
     if (archiver_) archiver_->settle();
     const StoreTotals totals = store_.totals();
