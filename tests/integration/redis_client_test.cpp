@@ -496,9 +496,9 @@ TEST(RedisClient, HearsChannelsAgainAfterARestart) {
   RedisServer server;
   server.kill9();
   Metrics metrics;
-  Client client(options_for(server), metrics);
   Heard one;
   Heard two;
+  Client client(options_for(server), metrics);
   one.listen(client, "one");
   two.listen(client, "two");
   server.start();
@@ -507,6 +507,7 @@ TEST(RedisClient, HearsChannelsAgainAfterARestart) {
   const auto told = loop.run(client.publish("one", "first", Deadline::after(5s)));
   ASSERT_TRUE(told.has_value());
   EXPECT_EQ(*told, 1);
+  ASSERT_TRUE(eventually(5s, [&] { return one.messages().size() == 1; }));
 
   server.kill9();
   server.start();
@@ -523,8 +524,8 @@ TEST(RedisClient, HearsChannelsAgainAfterARestart) {
 TEST(RedisClient, NoticesAPausedServerOnItsChannels) {
   RedisServer server;
   Metrics metrics;
-  Client client(options_for(server), metrics);
   Heard heard;
+  Client client(options_for(server), metrics);
   heard.listen(client, "one");
   ASSERT_TRUE(eventually(10s, [&] { return heard.connections() == 1; }));
   server.pause();

@@ -243,8 +243,8 @@ TEST_F(RedisClusterTest, ConfirmsAReplicatedWrite) {
 
 TEST_F(RedisClusterTest, HearsAChannelWhoseSlotMoves) {
   Metrics metrics;
-  Client client(options_for(cluster()), metrics);
   Heard heard;
+  Client client(options_for(cluster()), metrics);
   const std::string channel = "{channel}one";
   heard.listen(client, channel);
   ASSERT_TRUE(eventually(10s, [&] { return heard.connections() == 1; }));
@@ -252,6 +252,7 @@ TEST_F(RedisClusterTest, HearsAChannelWhoseSlotMoves) {
   const auto told = loop.run(client.publish(channel, "first", Deadline::after(5s)));
   ASSERT_TRUE(told.has_value()) << told.error().error.context;
   EXPECT_EQ(*told, 1);
+  ASSERT_TRUE(eventually(5s, [&] { return heard.messages().size() == 1; }));
 
   const std::size_t from = cluster().owner_of(slot_of(channel));
   cluster().move_slot(slot_of(channel), cluster().another_primary(from));
@@ -295,9 +296,9 @@ TEST_F(RedisClusterTest, ReachesNodesThroughTheNatMap) {
 // A primary that does not answer, without a word: its connections stay open.
 TEST_F(RedisClusterTest, IsBackAfterAPrimaryWasPaused) {
   Metrics metrics;
+  Heard heard;
   Client client(options_for(cluster()), metrics);
   connect(client);
-  Heard heard;
   const std::string channel = "{paused}channel";
   heard.listen(client, channel);
   ASSERT_TRUE(eventually(10s, [&] { return heard.connections() == 1; }));
@@ -330,9 +331,9 @@ TEST_F(RedisClusterTest, IsBackAfterAPrimaryWasPaused) {
 // The last one: it takes the cluster's failover time.
 TEST_F(RedisClusterTest, IsBackAfterAPrimaryWasKilled) {
   Metrics metrics;
+  Heard heard;
   Client client(options_for(cluster()), metrics);
   connect(client);
-  Heard heard;
   const std::string channel = "{failover}channel";
   heard.listen(client, channel);
   ASSERT_TRUE(eventually(10s, [&] { return heard.connections() == 1; }));

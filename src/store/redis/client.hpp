@@ -77,7 +77,8 @@ class Client {
   // Listens to a channel, on a connection of its own that lives as long as the client. `on_message`
   // runs on the client's thread with each payload. `on_connected` runs there whenever the
   // subscription stands anew (the first time too): what was published in between went unheard.
-  // Sharded pub/sub in a cluster, classic on a single server. Set up before traffic.
+  // Sharded pub/sub in a cluster, classic on a single server. Set up before traffic; what the
+  // functions refer to outlives the client.
   void subscribe(std::string channel, std::function<void(std::string_view payload)> on_message,
                  std::function<void()> on_connected);
 

@@ -118,7 +118,7 @@ void Node::on_open() {
   waiting_bytes_ = 0;
   for (Operation* operation : queue) {
     if (operation->waiter == nullptr) {
-      lane_.drop(*operation);
+      lane_.unsent(*operation);  // nobody waits any more, but its slot counts it as under way
     } else {
       write(*operation);
     }
