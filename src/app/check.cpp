@@ -9,6 +9,7 @@
 #include <iostream>
 #include <optional>
 
+#include "app/check_servers.hpp"
 #include "app/commands.hpp"
 #include "app/configuration.hpp"
 #include "app/file_limit.hpp"
@@ -122,6 +123,13 @@ int check_command(std::span<const std::string> args) {
   raise_file_limit();
   for (const std::string& warning : start_warnings(settings)) findings.warning(warning);
   if (settings.backend == Backend::embedded) check_data_directory(settings, findings);
+  if (settings.backend == Backend::redis) {
+    check_servers(settings, [&findings](Verdict verdict, const std::string& text) {
+      if (verdict == Verdict::good) findings.good(text);
+      if (verdict == Verdict::warning) findings.warning(text);
+      if (verdict == Verdict::bad) findings.bad(text);
+    });
+  }
   check_port(settings, "WS_PORT", settings.ws_port, findings);
   check_port(settings, "APP_PORT", settings.app_port, findings);
   return findings.failed() ? 1 : 0;

@@ -7,8 +7,10 @@
 #include "net/io_thread.hpp"
 #include "pickup/archiver.hpp"
 #include "pickup/tiered_store.hpp"
+#include "store/mongo/description.hpp"
 #include "store/mongo/mongo_store.hpp"
 #include "store/redis/redis_directory.hpp"
+#include "store/redis/redis_push_windows.hpp"
 #include "store/redis/redis_store.hpp"
 #include "store/redis/server_checks.hpp"
 
@@ -16,7 +18,8 @@ namespace mpr {
 
 namespace {
 
-constexpr std::chrono::seconds kStartDeadline{5};  // for all of connecting and checking
+constexpr std::chrono::seconds kStartDeadline{5};   // for all of connecting and checking
+constexpr std::chrono::seconds kDrainDeadline{60};  // for what is left in Redis, see drain_hot()
 constexpr std::chrono::milliseconds kArchiverTick{100};
 
 // The archiver on a thread of its own.
@@ -67,6 +70,7 @@ class RedisStorage final : public Storage {
 
   MessageStore& store() override { return *store_; }
   LiveDirectory& directory() override { return *directory_; }
+  PushWindows* push_windows() override { return push_windows_.get(); }
   std::vector<Finding> findings() const override { return findings_; }
 
   void begin_background() override {
@@ -81,6 +85,7 @@ class RedisStorage final : public Storage {
   Result<void> examine(redis::Durability durability, Deadline deadline);
   Result<void> open_hot(const Settings& settings, redis::Durability durability, Deadline deadline);
   Result<void> open_cold(const Settings& settings);
+  Result<void> drain_hot(const GatewayId& self);
   void choose_store(const Settings& settings);
   void find(Finding::Kind kind, std::string text) { findings_.push_back({kind, std::move(text)}); }
 
@@ -92,6 +97,7 @@ class RedisStorage final : public Storage {
   std::unique_ptr<TieredStore> tiered_;
   MessageStore* store_ = nullptr;  // one of the three
   std::unique_ptr<RedisDirectory> directory_;
+  std::unique_ptr<RedisPushWindows> push_windows_;
   std::unique_ptr<ArchiverThread> archiver_;
 };
 
@@ -106,20 +112,22 @@ Result<void> RedisStorage::connect(const Settings& settings, const GatewayId& se
   if (!options) return std::unexpected(options.error());
   client_ = std::make_unique<redis::Client>(std::move(*options), ports_.metrics);
   const Deadline deadline = Deadline::after(kStartDeadline);
-  const auto durability = settings.durability == DurabilityMode::replicated
-                              ? redis::Durability::replicated
-                              : redis::Durability::primary;
+  const redis::Durability durability = durability_of(settings);
   if (auto connected = RunLoop().run(client_->connect(deadline)); !connected) return connected;
   if (auto fit = examine(durability, deadline); !fit) return fit;
   if (auto opened = open_hot(settings, durability, deadline); !opened) return opened;
   if (auto opened = open_cold(settings); !opened) return opened;
   choose_store(settings);
+  if (settings.durability == DurabilityMode::durable) {
+    if (auto drained = drain_hot(self); !drained) return drained;
+  }
 
   auto directory = RedisDirectory::start(*client_, hot_->keys(),
                                          {.self = self, .orphan_grace = settings.orphan_grace},
                                          ports_.clock, ports_.metrics, deadline);
   if (!directory) return std::unexpected(directory.error());
   directory_ = std::move(*directory);
+  push_windows_ = std::make_unique<RedisPushWindows>(*client_, hot_->keys(), settings.push_window);
   archiver_ = std::make_unique<ArchiverThread>(
       Archiver::Ports{*hot_, cold_.get(), ports_.clock, ports_.metrics},
       archiver_options(settings, self));
@@ -161,20 +169,35 @@ Result<void> RedisStorage::open_cold(const Settings& settings) {
          "MONGODB_URI is not set: messages that stay long stay in the memory of Redis");
     return {};
   }
-  MongoStore::Options options;
-  options.uri = settings.mongodb_uri.reveal();
-  options.database = settings.mongodb_database;
-  options.positions = settings.durability == DurabilityMode::durable ? PositionsFrom::store
-                                                                     : PositionsFrom::hot_tier;
-  options.max_queue_messages = settings.max_queue_messages;
-  options.max_queue_bytes = settings.max_queue_bytes;
-  options.max_store_bytes = settings.max_store_bytes;
-  options.idempotency_window = settings.idempotency_window;
-  options.remembered_ids = settings.remembered_ids;
-  options.workers = settings.mongodb_threads;
-  auto cold = MongoStore::open(std::move(options), ports_.clock, ports_.metrics);
+  auto cold = MongoStore::open(mongo_options(settings), ports_.clock, ports_.metrics);
   if (!cold) return fail(cold.error().code, "MONGODB_URI: " + cold.error().context);
   cold_ = std::move(*cold);
+  return {};
+}
+
+// Where the hot tier was used before, its messages have to be in the database before anybody reads
+// there.
+Result<void> RedisStorage::drain_hot(const GatewayId& self) {
+  Archiver archiver(
+      {*hot_, cold_.get(), ports_.clock, ports_.metrics},
+      {.threshold = std::chrono::milliseconds(0), .seed = std::hash<std::string>{}(self.value)});
+  RunLoop loop;
+  std::uint64_t moved = 0;
+  const Deadline deadline = Deadline::after(kDrainDeadline);
+  while (true) {
+    const Archiver::PassReport report = loop.run(archiver.pass(deadline));
+    moved += report.archived;
+    if (report.first_failure) {
+      return fail(report.first_failure->code, "messages in Redis could not be moved to MongoDB: " +
+                                                  report.first_failure->context);
+    }
+    if (report.archived == 0) break;
+  }
+  if (moved > 0) {
+    find(Finding::Kind::good, "moved " + std::to_string(moved) +
+                                  " messages from Redis to MongoDB, where MPR_DURABILITY=durable "
+                                  "keeps them");
+  }
   return {};
 }
 
@@ -190,6 +213,26 @@ void RedisStorage::choose_store(const Settings& settings) {
 }
 
 }  // namespace
+
+MongoOptions mongo_options(const Settings& settings) {
+  MongoOptions options;
+  options.uri = settings.mongodb_uri.reveal();
+  options.database = settings.mongodb_database;
+  options.positions = settings.durability == DurabilityMode::durable ? PositionsFrom::store
+                                                                     : PositionsFrom::hot_tier;
+  options.max_queue_messages = settings.max_queue_messages;
+  options.max_queue_bytes = settings.max_queue_bytes;
+  options.max_store_bytes = settings.max_store_bytes;
+  options.idempotency_window = settings.idempotency_window;
+  options.remembered_ids = settings.remembered_ids;
+  options.workers = settings.mongodb_threads;
+  return options;
+}
+
+redis::Durability durability_of(const Settings& settings) {
+  return settings.durability == DurabilityMode::replicated ? redis::Durability::replicated
+                                                           : redis::Durability::primary;
+}
 
 Result<redis::ClientOptions> redis_client_options(const Settings& settings) {
   redis::ClientOptions options;

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "app/storage.hpp"
+#include "store/mongo/options.hpp"
 #include "store/redis/client.hpp"
 
 namespace mpr {
@@ -15,5 +16,8 @@ Result<std::unique_ptr<Storage>> open_redis_storage(const Settings& settings, co
 
 // What the client needs to know of the servers; the error names the option that is wrong.
 Result<redis::ClientOptions> redis_client_options(const Settings& settings);
+
+MongoOptions mongo_options(const Settings& settings);
+redis::Durability durability_of(const Settings& settings);
 
 }  // namespace mpr

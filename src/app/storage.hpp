@@ -12,6 +12,7 @@
 #include "app/settings.hpp"
 #include "base/metrics.hpp"
 #include "core/ports.hpp"
+#include "core/push_windows.hpp"
 
 namespace mpr {
 
@@ -31,6 +32,9 @@ class Storage {
 
   virtual MessageStore& store() = 0;
   virtual LiveDirectory& directory() = 0;
+
+  // Push windows that all gateways share; null: there is only this gateway.
+  virtual PushWindows* push_windows() { return nullptr; }
 
   // What is worth a line in the log at the start: versions, modes, and settings that are not as
   // they should be.

@@ -106,7 +106,8 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
   for (const Storage::Finding& finding : storage->findings()) report(finding, warnings);
 
   auto opened_pushing = Pushing::open(
-      settings, {.windows = nullptr, .feedback = server, .clock = clock, .metrics = metrics});
+      settings,
+      {.windows = storage->push_windows(), .feedback = server, .clock = clock, .metrics = metrics});
   if (!opened_pushing) return std::unexpected(opened_pushing.error());
   pushing = std::move(*opened_pushing);
 
