@@ -115,4 +115,8 @@ INSTANTIATE_TEST_SUITE_P(Redis, MessageStoreContract,
 INSTANTIATE_TEST_SUITE_P(Redis, DurableStoreContract,
                          testing::Values(kSingle, kCluster, kReplicated), name_of);
 
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LiveDirectoryContract);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(LiveDirectoryClusterContract);
+GTEST_ALLOW_UNINSTANTIATED_PARAMETERIZED_TEST(DurableDirectoryContract);
+
 }  // namespace mpr::test
