@@ -23,18 +23,15 @@ void TickingThread::stop() {
 }
 
 void TickingThread::post(std::span<const std::coroutine_handle<>> handles) {
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto handle : handles) work_.emplace_back([handle] { handle.resume(); });
-  }
+  // Notified under the lock: what is resumed may let the owner destroy this object.
+  std::lock_guard lock(mutex_);
+  for (const auto handle : handles) work_.emplace_back([handle] { handle.resume(); });
   wake_.notify_one();
 }
 
 void TickingThread::run(Work work) {
-  {
-    std::lock_guard lock(mutex_);
-    work_.push_back(std::move(work));
-  }
+  std::lock_guard lock(mutex_);
+  work_.push_back(std::move(work));
   wake_.notify_one();
 }
 
