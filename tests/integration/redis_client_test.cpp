@@ -408,6 +408,33 @@ TEST(RedisClient, IsBackAfterTheServerWasKilledUnderLoad) {
   thread.end();
 }
 
+// What expired while the server was away must not hold back its slot in the next outage.
+TEST(RedisClient, IsBackAfterTwoOutagesInWhichRequestsExpired) {
+  RedisServer server;
+  Metrics metrics;
+  Client client(options_for(server), metrics);
+  TestThread thread;
+  for (int round = 0; round < 2; ++round) {
+    server.kill9();
+    const auto expired = thread.run<Outcome<Value>>(
+        [&] { return client.run_one(words({"GET", "a"}, Repeat::safe), Deadline::after(200ms)); });
+    EXPECT_FALSE(expired.has_value());
+    server.start();
+    const auto back = thread.run<Outcome<Value>>(
+        [&] { return client.run_one(words({"GET", "a"}, Repeat::safe), Deadline::after(10s)); });
+    EXPECT_TRUE(back.has_value()) << back.error().error.context;
+    server.pause();
+    auto broken = thread.start<Outcome<Value>>(
+        [&] { return client.run_one(words({"GET", "a"}, Repeat::safe), Deadline::after(10s)); });
+    EXPECT_EQ(broken.wait_for(100ms), std::future_status::timeout);
+    server.kill9();
+    server.start();
+    const auto repeated = broken.get();
+    EXPECT_TRUE(repeated.has_value()) << repeated.error().error.context;
+  }
+  thread.end();
+}
+
 TEST(RedisClient, WaitsForAReplicaToBecomeThePrimary) {
   RedisServer primary({"repl-diskless-sync-delay 0"});
   RedisServer replica({"replicaof 127.0.0.1 " + std::to_string(primary.port())});
