@@ -9,6 +9,7 @@ bool QueueTurns::passes(const std::vector<Turn*>& queue, const Turn& turn, Turn:
   for (const Turn* earlier : queue) {
     if (earlier == &turn) return true;
     if (earlier->kind_ == Kind::alone || turn.kind_ == Kind::alone) return false;
+    if (earlier->kind_ == Kind::add || turn.kind_ == Kind::add) continue;
     if (step == Turn::Step::first) continue;
     if (turn.kind_ == Kind::change || earlier->kind_ == Kind::change) return false;
   }
@@ -20,6 +21,7 @@ QueueTurns::Turn::Turn(QueueTurns& turns, const Connection& connection, Kind kin
   Shard& shard = turns_.shard_of(connection_);
   std::lock_guard lock(shard.mutex);
   shard.queues[connection_].push_back(this);
+  if (kind_ == Kind::alone) turns_.alone_.fetch_add(1, std::memory_order_acq_rel);
 }
 
 QueueTurns::Turn::~Turn() {
@@ -29,6 +31,7 @@ QueueTurns::Turn::~Turn() {
     std::lock_guard lock(shard.mutex);
     const auto found = shard.queues.find(connection_);
     auto& queue = found->second;
+    if (kind_ == Kind::alone) turns_.alone_.fetch_sub(1, std::memory_order_acq_rel);
     queue.erase(std::find(queue.begin(), queue.end(), this));
     for (Turn* turn : queue) {
       if (!turn->waiting_ || !passes(queue, *turn, turn->step_)) continue;

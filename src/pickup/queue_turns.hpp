@@ -7,6 +7,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstddef>
 #include <mutex>
 #include <unordered_map>
@@ -20,12 +21,18 @@ namespace mpr {
 class QueueTurns {
  public:
   enum class Kind {
+    add,     // has one step, which waits for earlier operations that are alone
     read,    // its second step waits for earlier operations that change the queue
     change,  // its second step waits for every earlier operation
     alone,   // begins after every earlier operation and holds later ones up until it ends
   };
 
   QueueTurns() = default;
+
+  // Whether an add may find one in front of it that is alone. If not, it needs no turn: whatever
+  // begins later comes behind it anyway.
+  bool holds_adds() const noexcept { return alone_.load(std::memory_order_acquire) > 0; }
+
   QueueTurns(const QueueTurns&) = delete;
   QueueTurns& operator=(const QueueTurns&) = delete;
 
@@ -65,6 +72,7 @@ class QueueTurns {
   static bool passes(const std::vector<Turn*>& queue, const Turn& turn, Turn::Step step);
 
   std::array<Shard, kShards> shards_;
+  std::atomic<std::size_t> alone_ = 0;  // turns of that kind
 };
 
 class [[nodiscard]] QueueTurns::Turn::Wait : public Completion<bool> {

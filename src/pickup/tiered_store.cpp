@@ -58,7 +58,10 @@ QueueStatus merged(const QueueStatus& a, const QueueStatus& b) {
 }  // namespace
 
 Task<Result<AddOutcome>> TieredStore::add(NewMessage message, Deadline deadline) {
-  return hot_.add(std::move(message), deadline);
+  if (!turns_.holds_adds()) co_return co_await hot_.add(std::move(message), deadline);
+  Turn turn(turns_, message.connection, QueueTurns::Kind::add);
+  co_await turn.first_step();
+  co_return co_await hot_.add(std::move(message), deadline);
 }
 
 // --- reading
@@ -221,7 +224,8 @@ Task<Result<TieredStore::Erasure>> TieredStore::erase(Connection connection,
   erasure.removed.insert(hot->value.removed.begin(), hot->value.removed.end());
   erasure.hot_remaining = hot->value.remaining;
   erasure.view = std::move(hot->view);
-  if (!erasure.view.cold_possible || erasure.removed.size() == ids.size()) co_return erasure;
+  if (!erasure.view.cold_possible) co_return erasure;
+  if (!erasure.view.removal_repeated && erasure.removed.size() == ids.size()) co_return erasure;
 
   // What is withdrawn was somebody else's to remove.
   ids = difference(ids, erasure.view.withdrawn);

@@ -14,10 +14,12 @@
 // A message must not be archived while a call that began before its add still runs: the archiver's
 // threshold is longer than the longest call.
 //
-// Order: as MessageStore promises, except that an add never waits for the cold tier: the
-// predecessor that it names is one in the hot tier, and may be one that an earlier call is about to
-// remove. Any thread may call anything. The tiers outlive the store. It keeps no messages and no
-// locks across waits.
+// Order: as MessageStore promises. An add waits for nothing but a take that removes, if one of its
+// connection began before it on this gateway. The predecessor that it names is the one in the hot
+// tier.
+//
+// Any thread may call anything. The tiers outlive the store. It keeps no messages and no locks
+// across waits.
 #pragma once
 
 #include <set>

@@ -90,6 +90,26 @@ TEST_F(QueueTurnsTest, OneAloneWaitsForAllAndIsWaitedForByAll) {
   end(late);
 }
 
+TEST_F(QueueTurnsTest, AddsWaitForOneAloneAndForNothingElse) {
+  Operation& change = start(Kind::change);
+  Operation& add = start(Kind::add);
+  Operation& read = start(Kind::read);
+  EXPECT_TRUE(add.first);
+  EXPECT_FALSE(read.next) << "waits for the change";
+  end(change);
+  EXPECT_TRUE(read.next) << "but not for the add";
+  Operation& alone = start(Kind::alone);
+  Operation& late = start(Kind::add);
+  EXPECT_FALSE(alone.first || late.first);
+  end(add);
+  end(read);
+  EXPECT_TRUE(alone.next);
+  EXPECT_FALSE(late.first);
+  end(alone);
+  EXPECT_TRUE(late.first);
+  end(late);
+}
+
 TEST_F(QueueTurnsTest, QueuesDoNotWaitForEachOther) {
   Operation& alone = start(Kind::alone);
   Operation& other = start(Kind::alone, "another");
