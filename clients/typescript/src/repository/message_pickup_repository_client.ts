@@ -80,7 +80,6 @@ export class MessagePickupRepositoryClient {
   private readonly sessions = new Map<string, string>();
 
   private readonly handedOver = new HandedOver();
-  private connections = 0;
 
   private state: ConnectionState = 'disconnected';
   private connecting: Promise<void> | undefined;
@@ -343,7 +342,6 @@ export class MessagePickupRepositoryClient {
   }
 
   private opened(): void {
-    this.connections += 1;
     const first = this.settleFirst;
     this.caller.connected(() => {
       void this.subscribe(first);
@@ -508,9 +506,9 @@ export class MessagePickupRepositoryClient {
   private withoutRepetitions({ connectionId, messages }: MessagesReceivedEvent): QueuedMessage[] {
     const sessionId = this.sessions.get(connectionId);
     if (sessionId === undefined) return messages;
-    const handed = { connection: this.connections, at: performance.now() };
+    const now = performance.now();
     const fresh = messages.filter(
-      ({ id }) => !this.handedOver.isRepetition({ connectionId, sessionId }, id, handed),
+      ({ id }) => !this.handedOver.isRepetition({ connectionId, sessionId }, id, now),
     );
     if (fresh.length < messages.length) {
       this.logger.debug('Spared a phone messages that it has already', {

@@ -522,14 +522,13 @@ describe('Live sessions', { timeout: 30_000 }, () => {
     await client.addLiveSession({ connectionId, sessionId: 's1' });
     gateway.messages(connectionId, ['refused']);
     gateway.messages(connectionId, ['m1']);
-    gateway.messages(connectionId, ['m1']);
-    await until(() => received.length === 3, 'three messages: on one connection, the gateway knows best');
+    await until(() => received.length === 2, 'two messages');
     await client.ping();
     gateway.drop();
     await gateway.heardCall('addLiveSession', 2);
     gateway.messages(connectionId, ['m1', 'refused', 'm2']);
     await until(() => received.includes('m2'), 'the new one');
-    assert.deepEqual(received, ['refused', 'm1', 'm1', 'refused', 'm2']);
+    assert.deepEqual(received, ['refused', 'm1', 'refused', 'm2']);
     await client.addLiveSession({ connectionId, sessionId: 's2' });
     gateway.messages(connectionId, ['m1']);
     await client.ping();
