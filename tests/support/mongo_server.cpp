@@ -24,6 +24,12 @@ void check_program() {
       "`mongodb_for_tests`");
 }
 
+// Unlike that of any other test, and of any other test process on the same server.
+std::string fresh_database() {
+  static int databases = 0;
+  return "mpr_test_" + std::to_string(::getpid()) + "_" + std::to_string(++databases);
+}
+
 }  // namespace
 
 std::string with_database(const std::string& uri, const std::string& database) {
@@ -113,15 +119,10 @@ MongoServer::MongoServer() {
   }
 }
 
-std::string MongoServer::fresh_uri() {
-  return with_database(
-      uri_, "mpr_test_" + std::to_string(::getpid()) + "_" + std::to_string(++databases_));
-}
+std::string MongoServer::fresh_uri() { return with_database(uri_, fresh_database()); }
 
 std::string MongoServer::fresh_tls_uri() {
-  if (tls_uri_.empty()) return {};
-  return with_database(
-      tls_uri_, "mpr_tls_" + std::to_string(::getpid()) + "_" + std::to_string(++databases_));
+  return tls_uri_.empty() ? "" : with_database(tls_uri_, fresh_database());
 }
 
 void MongoServer::kill9() { child_->tell("kill"); }
@@ -140,9 +141,6 @@ MongoProxy::MongoProxy() {
   if (child_->read_line() != "ready") throw std::runtime_error("the proxy does not start");
 }
 
-std::string MongoProxy::fresh_uri() {
-  return with_database(
-      uri_, "mpr_set_" + std::to_string(::getpid()) + "_" + std::to_string(++databases_));
-}
+std::string MongoProxy::fresh_uri() { return with_database(uri_, fresh_database()); }
 
 }  // namespace mpr::test

@@ -55,7 +55,6 @@ class MongoServer {
   std::string uri_;
   std::string tls_uri_;
   std::string kind_;
-  int databases_ = 0;
 };
 
 // Looks like a replica set of three; behind it is the one server. See mongodb/proxy.go for what it
@@ -70,7 +69,6 @@ class MongoProxy {
  private:
   std::unique_ptr<ObedientChild> child_;
   std::string uri_;
-  int databases_ = 0;
 };
 
 // The URI with this database in its path.

@@ -51,10 +51,12 @@ void MessageQueues::add(Adds adds, Resumptions& resumptions) {
       queues_.erase(staged.add->message.connection);
       staged.add->tried = staged.position;
     }
-    state_.failed(done.error());
     const bool again = done.error().code == Errc::unavailable && !state_.closing() &&
                        !last.passed(std::chrono::steady_clock::now() + pause);
-    if (!again) return round.refuse_all(done.error());
+    if (!again) {
+      state_.failed(done.error());
+      return round.refuse_all(done.error());
+    }
     state_.pause(pause);
     pause = std::min(2 * pause, std::chrono::milliseconds(320));
   }
@@ -261,7 +263,7 @@ Result<void> MessageQueues::insert_staged(AddRound& round) {
   if (!refused) return std::unexpected(refused.error());
   state_.healthy();
   const std::size_t done = refused->empty() ? documents.size() : refused->front().index;
-  for (std::size_t i = 0; i < done; ++i) inserted(round.staged[i], round.resumptions);
+  if (auto settled = settle(round, done); !settled) return settled;
   if (refused->empty()) return {};
   // What was staged for others of these queues has not come in: they are looked at again.
   for (std::size_t i = done; i < documents.size(); ++i) {
@@ -276,6 +278,45 @@ Result<void> MessageQueues::insert_staged(AddRound& round) {
     return fail(Errc::unavailable, "MongoDB: a position is taken that it does not show");
   }
   return {};
+}
+
+// Answers what is in, unless it filled a gap in front of the tail: then it is done again.
+Result<void> MessageQueues::settle(AddRound& round, std::size_t count) {
+  std::set<Connection> connections;
+  for (std::size_t i = 0; i < count; ++i) {
+    connections.insert(round.staged[i].add->message.connection);
+  }
+  if (connections.empty()) return {};
+  const auto tails = read_tails(connections, round.deadline);
+  if (!tails) return std::unexpected(tails.error());
+  for (std::size_t i = 0; i < count; ++i) {
+    const Staged& staged = round.staged[i];
+    const auto tail = tails->find(staged.add->message.connection);
+    if (tail != tails->end() && tail->second >= staged.position) {
+      queues_.erase(staged.add->message.connection);
+      const auto back = take_back(staged, round.deadline);
+      if (!back) return std::unexpected(back.error());
+      if (*back) continue;
+    }
+    inserted(staged, round.resumptions);
+  }
+  return {};
+}
+
+// False: somebody has got it already, and so it was added.
+Result<bool> MessageQueues::take_back(const Staged& staged, Deadline deadline) {
+  Document key;
+  key.value("_id", *find(*staged.document.get(), "_id"));
+  // That an earlier attempt may have taken it back cannot be told from a reader: better added twice
+  // than answered and gone.
+  bool unsure = false;
+  const auto removed = patiently(deadline, [&] {
+    auto done = database_.remove_one(Table::messages, key);
+    unsure = unsure || !done;
+    return done;
+  });
+  if (!removed) return std::unexpected(removed.error());
+  return *removed != 0 || unsure;
 }
 
 void MessageQueues::inserted(const Staged& staged, Resumptions& resumptions) {

@@ -20,7 +20,11 @@ constexpr int kSocketMs = 5000;
 constexpr int kMajorityMs = 4000;
 constexpr int kHeartbeatMs = 2000;
 
+// The driver's complaints about a URI may quote it.
+thread_local bool reading_uri = false;
+
 void log_line(mongoc_log_level_t level, const char* domain, const char* message, void*) {
+  if (reading_uri) return;
   const std::string_view text = message ? message : "";
   const std::string_view part = domain ? domain : "";
   switch (level) {
@@ -75,7 +79,15 @@ bool has_elements(const bson_t& reply, const char* key) {
 }  // namespace
 
 std::string_view name_of(Table table) {
-  return table == Table::messages ? "storequeuedmessages" : "mprremovedids";
+  switch (table) {
+    case Table::messages:
+      return "storequeuedmessages";
+    case Table::removed_ids:
+      return "mprremovedids";
+    case Table::tails:
+      return "mprqueuetails";
+  }
+  return "";
 }
 
 bool is_transient(std::uint32_t code) {
@@ -94,7 +106,9 @@ Result<std::unique_ptr<Pool>> Pool::open(const std::string& text, const std::str
   start_driver();
   std::unique_ptr<Pool> pool(new Pool());
   bson_error_t error{};
+  reading_uri = true;
   pool->uri_ = mongoc_uri_new_with_error(text.c_str(), &error);
+  reading_uri = false;
   // The driver's reason may quote any part of the URI.
   if (!pool->uri_) return bad_uri("it is malformed");
   mongoc_uri_t* const uri = pool->uri_;
@@ -148,7 +162,7 @@ std::string Pool::without_secrets(std::string text) const {
 }
 
 Database::Database(Pool& pool) : pool_(pool), client_(mongoc_client_pool_pop(pool.pool_)) {
-  for (const Table table : {Table::messages, Table::removed_ids}) {
+  for (const Table table : {Table::messages, Table::removed_ids, Table::tails}) {
     collections_[static_cast<int>(table)] = mongoc_client_get_collection(
         client_, pool.database_.c_str(), std::string(name_of(table)).c_str());
   }
@@ -289,21 +303,28 @@ Result<std::uint64_t> Database::remove_one(Table table, const Document& filter) 
   return remove(mongoc_collection_delete_one, table, filter);
 }
 
-Result<void> Database::put(Table table, std::span<const Document> documents) {
-  if (documents.empty()) return {};
+Result<void> Database::upsert(Table table, std::span<const Change> changes) {
+  // Two upserts that make the same document meet: one of them finds it taken, and then it is there.
+  constexpr int kAttempts = 5;
+  bson_error_t error{};
+  for (int i = 0; i < kAttempts; ++i) {
+    if (changes.empty() || try_upsert(table, changes, error)) return {};
+    if (error.code != kDuplicateKey) break;
+  }
+  return failure(error);
+}
+
+bool Database::try_upsert(Table table, std::span<const Change> changes, bson_error_t& error) {
   Document options;
   options.boolean("ordered", false);
   Document upsert;
   upsert.boolean("upsert", true);
   mongoc_bulk_operation_t* const bulk =
       mongoc_collection_create_bulk_operation_with_opts(collection(table), options.get());
-  bson_error_t error{};
   bool good = true;
-  for (const Document& document : documents) {
-    Document key;
-    key.value("_id", *mongo::find(*document.get(), "_id"));
-    good = good && mongoc_bulk_operation_replace_one_with_opts(bulk, key.get(), document.get(),
-                                                               upsert.get(), &error);
+  for (const Change& change : changes) {
+    good = good && mongoc_bulk_operation_update_one_with_opts(
+                       bulk, change.key.get(), change.update.get(), upsert.get(), &error);
   }
   Reply reply;
   if (good) {
@@ -311,10 +332,7 @@ Result<void> Database::put(Table table, std::span<const Document> documents) {
     good = mongoc_bulk_operation_execute(bulk, &reply.bson, &error) != 0;
   }
   mongoc_bulk_operation_destroy(bulk);
-  if (good) return {};
-  // Two upserts of one new id meet: one of them finds it taken and may be repeated.
-  if (error.code == kDuplicateKey) return fail(Errc::unavailable, "MongoDB: two writes met");
-  return failure(error);
+  return good;
 }
 
 Result<Document> Database::command(const Document& command, const char* database) {

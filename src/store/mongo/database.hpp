@@ -19,7 +19,8 @@
 
 namespace mpr::mongo {
 
-enum class Table { messages, removed_ids };
+enum class Table { messages, removed_ids, tails };
+inline constexpr std::size_t kTables = 3;
 std::string_view name_of(Table table);
 
 class Pool {
@@ -87,8 +88,12 @@ class Database {
 
   Result<std::uint64_t> remove_many(Table table, const Document& filter);
   Result<std::uint64_t> remove_one(Table table, const Document& filter);
-  // Each document takes the place of the one with its _id.
-  Result<void> put(Table table, std::span<const Document> documents);
+  // Changes the documents with these keys, which are made if they are not there.
+  struct Change {
+    Document key;
+    Document update;
+  };
+  Result<void> upsert(Table table, std::span<const Change> changes);
 
   // A command to the database (or to `admin`).
   Result<Document> command(const Document& command, const char* database = nullptr);
@@ -96,6 +101,7 @@ class Database {
  private:
   using DeleteCall = bool (*)(mongoc_collection_t*, const bson_t*, const bson_t*, bson_t*,
                               bson_error_t*);
+  bool try_upsert(Table table, std::span<const Change> changes, bson_error_t& error);
   Result<std::uint64_t> remove(DeleteCall call, Table table, const Document& filter);
   mongoc_collection_t* collection(Table table) { return collections_[static_cast<int>(table)]; }
   std::unexpected<Error> failure(const bson_error_t& error) const;
@@ -104,7 +110,7 @@ class Database {
 
   Pool& pool_;
   mongoc_client_t* client_;
-  mongoc_collection_t* collections_[2];
+  mongoc_collection_t* collections_[kTables];
 };
 
 // Whether a server's error says that another attempt may succeed.

@@ -63,7 +63,7 @@ void Housekeeping::round(Time now) {
   }
   if (done && now >= next_sweep_ && next_sweep_ != Time{}) {
     next_sweep_ = now + kSweepEvery;
-    done = queues_.forget_removed_ids();
+    done = queues_.forget_old_notes();
     const bool own = state_.options.positions == PositionsFrom::store;
     if (done && own) {
       const auto removed = queues_.remove_expired(kSweepAtOnce, Deadline::never());

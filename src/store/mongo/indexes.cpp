@@ -20,6 +20,7 @@ const std::vector<Index>& all_indexes() {
       {Table::messages, "mpr_recipient", {"connectionId", "recipientKeys", "position"}, true},
       {Table::messages, "mpr_expiry", {"expiresAt"}},
       {Table::removed_ids, "mpr_forget", {"forgetAt"}},
+      {Table::tails, "mpr_forget", {"forgetAt"}},
   };
   return kIndexes;
 }
@@ -93,13 +94,13 @@ Result<std::vector<std::string>> missing_indexes(Database& database) {
   const auto ferret = is_ferretdb(database);
   if (!ferret) return std::unexpected(ferret.error());
   std::vector<std::string> missing;
-  for (const Table table : {Table::messages, Table::removed_ids}) {
+  for (const Table table : {Table::messages, Table::removed_ids, Table::tails}) {
     const auto names = names_in(database, table);
     if (!names) return std::unexpected(names.error());
     for (const Index& index : all_indexes()) {
       if (index.table != table || (index.long_values && *ferret)) continue;
       if (std::find(names->begin(), names->end(), index.name) == names->end()) {
-        missing.emplace_back(index.name);
+        missing.push_back(std::string(name_of(table)) + "." + index.name);
       }
     }
   }

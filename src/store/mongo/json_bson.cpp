@@ -84,6 +84,8 @@ class Converter {
     if (!next_is(']')) {
       std::size_t index = 0;
       do {
+        // Not every server keeps arrays in arrays.
+        if (at_ < json_.size() && json_[at_] == '[') return false;
         if (!value(std::to_string(index++), level)) return false;
       } while (next_is(','));
       if (!next_is(']')) return false;

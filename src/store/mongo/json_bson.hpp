@@ -13,7 +13,7 @@ namespace mpr::mongo {
 // The BSON document of a JSON object, if append_json() makes exactly this text of it: no spaces,
 // the usual escapes, numbers in their shortest form. Nothing as well for what some servers refuse
 // in documents: names that are empty, repeated, contain a dot or begin with `$`; zeros in text;
-// more than 64 levels.
+// arrays in arrays; more than 64 levels.
 std::optional<std::string> bson_of_json(std::string_view json);
 
 // Appends the value as JSON. What JSON does not have is rendered as JavaScript would: times in

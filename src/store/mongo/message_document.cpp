@@ -9,8 +9,6 @@ namespace mpr::mongo {
 namespace {
 
 constexpr const char* kText = "encryptedMessageText";
-// By then the clock alone gives later positions: see first_position().
-constexpr std::chrono::days kPlaceholderStays{7};
 constexpr const char* kObject = "encryptedMessage";
 
 // Appends `part` such that parts joined by slashes can be told apart, and that it is plain ASCII
@@ -112,16 +110,7 @@ Document document_of(const NewMessage& message, Position position, const std::st
   return document;
 }
 
-Document placeholder_of(const Connection& connection, Position position, TimePoint now) {
-  Document document;
-  document.text("_id", added_id(connection, position));
-  add_connection(document, connection);
-  document.text("state", "removed")
-      .time("updatedAt", now)
-      .time("expiresAt", now + kPlaceholderStays)
-      .integer("position", static_cast<std::int64_t>(position.value));
-  return document;
-}
+std::string tail_id(const Connection& connection) { return id_of('t', connection); }
 
 Document connection_filter(const Connection& connection) {
   Document filter;
@@ -135,14 +124,12 @@ Document connection_filter(const Connection& connection) {
 }
 
 Document pending_filter(const Connection& connection, TimePoint now) {
-  Document removed;
-  removed.text("$ne", "removed");
   Document expired;
   expired.time("$lte", now);
   Document not_expired;
   not_expired.document("$not", expired);
   Document filter = connection_filter(connection);
-  filter.document("state", removed).document("expiresAt", not_expired);
+  filter.document("expiresAt", not_expired);
   return filter;
 }
 
@@ -151,10 +138,6 @@ Position first_position(TimePoint now) {
   const TimePoint today = std::chrono::floor<std::chrono::days>(now);
   return Position{(static_cast<std::uint64_t>(today.time_since_epoch().count()) << kCounterBits) +
                   1};
-}
-
-bool is_placeholder(const bson_t& document) {
-  return read_any_text(document, "state") == "removed";
 }
 
 Position position_of(const bson_t& document) {
@@ -222,9 +205,9 @@ StoredMessage message_of(const bson_t& document) {
 }
 
 Document figures_projection() {
-  constexpr std::array kFields = {"messageId", "connectionId", "tenant",
-                                  "state",     "position",     "createdAt",
-                                  "expiresAt", "callerId",     "encryptedMessageByteCount"};
+  constexpr std::array kFields = {
+      "messageId", "connectionId", "tenant",   "position",
+      "createdAt", "expiresAt",    "callerId", "encryptedMessageByteCount"};
   Document projection;
   for (const char* field : kFields) projection.small(field, 1);
   return projection;

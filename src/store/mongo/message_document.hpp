@@ -15,6 +15,8 @@ namespace mpr::mongo {
 std::string copied_id(const Connection& connection, const MessageId& id);
 // The _id of what was added at a position: two adds cannot have the same.
 std::string added_id(const Connection& connection, Position position);
+// The _id of what is known of the end of a queue.
+std::string tail_id(const Connection& connection);
 
 Document document_of(const NewMessage& message, Position position, const std::string& id,
                      TimePoint now);
@@ -22,15 +24,11 @@ Document document_of(const NewMessage& message, Position position, const std::st
 // gateways during a day, so that two first adds meet at it, and behind everything that was in the
 // queue days ago.
 Position first_position(TimePoint now);
-// Holds the place of a message that was removed while it was the newest of its queue.
-Document placeholder_of(const Connection& connection, Position position, TimePoint now);
-
-// Messages of the connection that are no placeholders; those that expire, only behind `now`.
+// Messages of the connection that have not expired.
 Document pending_filter(const Connection& connection, TimePoint now);
 // All documents of the connection.
 Document connection_filter(const Connection& connection);
 
-bool is_placeholder(const bson_t& document);
 // Documents of the existing service have no position of their own: it is derived from the time at
 // which they were stored, and from the counter in their _id.
 Position position_of(const bson_t& document);

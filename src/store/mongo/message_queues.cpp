@@ -1,11 +1,9 @@
 #include "store/mongo/message_queues.hpp"
 
-#include <set>
-
 namespace mpr::mongo {
 
 namespace {
-// A placeholder leaves after days; whoever remembers a queue for longer could overlook that.
+// Written tails leave after days; whoever remembers a queue for longer could overlook that.
 constexpr std::chrono::hours kRememberFor{1};
 }  // namespace
 
@@ -31,6 +29,10 @@ Result<MessageQueues::Queue*> MessageQueues::queue_of(const Connection& connecti
   if (auto loaded = load(connection, fresh, deadline); !loaded) {
     return std::unexpected(loaded.error());
   }
+  const auto tails = read_tails({connection}, deadline);
+  if (!tails) return std::unexpected(tails.error());
+  if (!tails->empty()) fresh.written = tails->begin()->second;
+  fresh.last = std::max(fresh.last, fresh.written);
   if (fresh.last.value == 0) {
     fresh.last = Position{first_position(state_.clock.now()).value - 1};
   }
@@ -40,26 +42,42 @@ Result<MessageQueues::Queue*> MessageQueues::queue_of(const Connection& connecti
   return &kept;
 }
 
-// Adds what stands behind queue.last to the queue's figures.
+Result<MessageQueues::Tails> MessageQueues::read_tails(const std::set<Connection>& connections,
+                                                       Deadline deadline) {
+  Array ids;
+  std::map<std::string, const Connection*> by_id;
+  for (const Connection& connection : connections) {
+    const std::string id = tail_id(connection);
+    ids.any_text(id);
+    by_id[id] = &connection;
+  }
+  Document in;
+  in.array("$in", ids.done());
+  Database::Query query;
+  query.filter.document("_id", in);
+  return patiently(deadline, [&]() -> Result<Tails> {
+    Tails tails;
+    const auto done = database_.find(Table::tails, query, deadline, [&](const bson_t& d) {
+      const auto found = by_id.find(read_any_text(d, "_id").value_or(""));
+      if (found != by_id.end()) tails[*found->second] = position_of(d);
+      return true;
+    });
+    if (!done) return std::unexpected(done.error());
+    return tails;
+  });
+}
+
+// Looks at what is in the queue.
 Result<void> MessageQueues::load(const Connection& connection, Queue& queue, Deadline deadline) {
   return patiently(deadline, [&]() -> Result<void> {
     Database::Query query;
     query.filter = connection_filter(connection);
     query.projection = figures_projection();
-    if (queue.last.value > 0) {
-      Document behind;
-      behind.integer("$gt", static_cast<std::int64_t>(queue.last.value));
-      query.filter.document("position", behind);
-    }
     Queue loaded = queue;
     const TimePoint now = state_.clock.now();
     auto done = database_.find(Table::messages, query, deadline, [&](const bson_t& document) {
       const Position position = position_of(document);
       loaded.last = std::max(loaded.last, position);
-      if (is_placeholder(document)) {
-        loaded.placeholders.push_back(position);
-        return true;
-      }
       const auto expires = read_time(document, "expiresAt");
       if (expires && *expires <= now) return true;
       loaded.messages += 1;
@@ -103,21 +121,25 @@ Result<std::optional<Position>> MessageQueues::newest_of(const Connection& conne
 }
 
 Result<Position> MessageQueues::tail(const Connection& connection, Deadline deadline) {
-  return patiently(deadline, [&]() -> Result<Position> {
-    Position last;
+  Position last;
+  // First the messages: one that is removed in between has its tail written before.
+  const auto found = patiently(deadline, [&] {
     Database::Query query;
     query.filter = connection_filter(connection);
     query.sort.small("position", -1).small("createdAt", -1).small("_id", -1);
     query.projection = figures_projection();
     query.limit = 1;
-    const auto found = database_.find(Table::messages, query, deadline, [&](const bson_t& d) {
+    return database_.find(Table::messages, query, deadline, [&](const bson_t& d) {
       last = position_of(d);
       return false;
     });
-    if (!found) return std::unexpected(found.error());
-    if (last.value == 0) last = Position{first_position(state_.clock.now()).value - 1};
-    return last;
   });
+  if (!found) return std::unexpected(found.error());
+  const auto tails = read_tails({connection}, deadline);
+  if (!tails) return std::unexpected(tails.error());
+  if (!tails->empty()) last = std::max(last, tails->begin()->second);
+  if (last.value == 0) last = Position{first_position(state_.clock.now()).value - 1};
+  return last;
 }
 
 Result<void> MessageQueues::ping() {
@@ -139,8 +161,6 @@ Result<void> MessageQueues::survey() {
   std::uint64_t documents = 0;
   std::set<Connection> queues;
   Database::Query query;
-  Document removed;
-  removed.text("$ne", "removed");
   query.projection = figures_projection();
   query.limit = kSample;
   const TimePoint now = state_.clock.now();
@@ -148,7 +168,7 @@ Result<void> MessageQueues::survey() {
       Table::messages, query, Deadline::after(state_.options.patience), [&](const bson_t& d) {
         ++documents;
         const auto expires = read_time(d, "expiresAt");
-        if (is_placeholder(d) || (expires && *expires <= now)) return true;
+        if (expires && *expires <= now) return true;
         sample.messages += 1;
         sample.bytes +=
             static_cast<std::uint64_t>(read_integer(d, "encryptedMessageByteCount").value_or(0));
@@ -182,13 +202,15 @@ Result<void> MessageQueues::look_for_old_documents() {
   return read;
 }
 
-Result<void> MessageQueues::forget_removed_ids() {
+Result<void> MessageQueues::forget_old_notes() {
   Document past;
   past.time("$lte", state_.clock.now());
   Document filter;
   filter.document("forgetAt", past);
-  const auto removed = database_.remove_many(Table::removed_ids, filter);
-  if (!removed) return std::unexpected(removed.error());
+  for (const Table table : {Table::removed_ids, Table::tails}) {
+    const auto removed = database_.remove_many(table, filter);
+    if (!removed) return std::unexpected(removed.error());
+  }
   return {};
 }
 

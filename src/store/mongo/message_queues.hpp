@@ -3,16 +3,18 @@
 // connection go through the same one, so it may remember how a queue ends; other gateways are met
 // at the database only.
 //
-// Order (PositionsFrom::store): a message takes the position behind the last document of its queue,
-// by an insert whose _id no other message can have. Whoever is overtaken looks again. So messages
+// Order (PositionsFrom::store): a message takes the position behind the last one of its queue, by
+// an insert whose _id no other message can have; whoever is overtaken looks again. So messages
 // appear in the order of their positions, whichever gateways add them, and a look at the ids behind
-// the last position seen is not overtaken either, which makes callers' ids unique.
-// The last document of a queue is never removed: before the newest message goes, a placeholder
-// takes the position behind it, and leaves when something follows.
+// the last position seen is not overtaken either, which makes callers' ids unique. Where a message
+// was removed its position would be free again. Before it goes, the tail of its queue is written
+// down; after an insert the tails are read: whoever finds that his position lies in front of the
+// tail has filled such a gap, and does it again behind the tail.
 #pragma once
 
 #include <map>
 #include <memory>
+#include <set>
 #include <span>
 #include <unordered_map>
 #include <vector>
@@ -44,8 +46,6 @@ class MessageQueues {
   };
   Result<Taken> take(const TakeQuery& query, const ColdPart& part, const Operation& operation);
   void put_back(const Taken& taken);
-  // Removes placeholders of the queue that are no longer needed.
-  void tidy(const Connection& connection);
 
   Result<std::uint64_t> count(const QueueQuery& query, const ColdPart& part, Deadline deadline);
   Result<QueueStatus> status(const QueueQuery& query, const ColdPart& part, Deadline deadline);
@@ -61,7 +61,7 @@ class MessageQueues {
   Result<void> ping();
   Result<void> survey();
   Result<void> look_for_old_documents();
-  Result<void> forget_removed_ids();
+  Result<void> forget_old_notes();  // removed ids and tails
   Database& database() { return database_; }
 
   // Tries until it succeeds, fails for good, or the deadline comes.
@@ -72,12 +72,12 @@ class MessageQueues {
   // How a queue ends, and what it holds. Adds by others are noticed, as a conflict; removals by
   // others are not: the figures are upper bounds.
   struct Queue {
-    Position last;  // of all documents, placeholders included
+    Position last;  // of all messages that there have been
     std::uint64_t messages = 0;
     std::uint64_t bytes = 0;
     std::optional<Position> newest;  // pending; 0: there is none; empty: not known
     std::optional<TimePoint> newest_expires;
-    std::vector<Position> placeholders;
+    Position written;  // its tail stands in the database as this, at least
     std::chrono::steady_clock::time_point loaded_at;
   };
   // A document that is going to be removed.
@@ -104,6 +104,9 @@ class MessageQueues {
   Result<Queue*> queue_of(const Connection& connection, Deadline deadline);
   Result<void> load(const Connection& connection, Queue& queue, Deadline deadline);
   Queue* remembered(const Connection& connection);
+  using Tails = std::map<Connection, Position>;
+  // Those that are written down, of these connections.
+  Result<Tails> read_tails(const std::set<Connection>& connections, Deadline deadline);
   Result<std::optional<Position>> newest_of(const Connection& connection, Queue& queue,
                                             Deadline deadline);
 
@@ -115,6 +118,8 @@ class MessageQueues {
   Result<void> stage(AddRound& round);
   Result<bool> over_quota(const AddOperation& add, Queue*& queue, AddRound& round);
   Result<void> insert_staged(AddRound& round);
+  Result<void> settle(AddRound& round, std::size_t count);
+  Result<bool> take_back(const Staged& staged, Deadline deadline);
   void inserted(const Staged& staged, Resumptions& resumptions);
 
   // reads.cpp
@@ -140,10 +145,9 @@ class MessageQueues {
   Result<void> prepare_removal(const std::vector<Doomed>& doomed, Deadline deadline);
   Result<void> remember_ids(const std::vector<Doomed>& doomed, Deadline deadline);
   Result<void> bound_removed_ids(Deadline deadline);
-  Result<void> keep_tails(const std::vector<Doomed>& doomed, Deadline deadline);
+  Result<void> write_tails(const std::vector<Doomed>& doomed, Deadline deadline);
   Result<void> erase(const std::vector<Doomed>& doomed, Deadline deadline);
-  void give_up_placeholders(const Connection& connection, std::vector<Document>& keys);
-  Result<void> remove_keys(const std::vector<Document>& keys, Deadline deadline);
+  Result<void> remove_keys(const std::vector<Doomed>& doomed, Deadline deadline);
   void forget_figures(const Doomed& doomed);
   Result<std::uint64_t> remaining(const Connection& connection, Deadline deadline,
                                   bool removed_some);
@@ -173,10 +177,12 @@ auto MessageQueues::patiently(Deadline deadline, Attempt attempt) -> decltype(at
       state_.healthy();
       return outcome;
     }
-    state_.failed(outcome.error());
     const bool again = outcome.error().code == Errc::unavailable && !state_.closing() &&
                        !deadline.passed(std::chrono::steady_clock::now() + pause);
-    if (!again) return outcome;
+    if (!again) {
+      state_.failed(outcome.error());
+      return outcome;
+    }
     state_.pause(pause);
     pause = std::min(2 * pause, std::chrono::milliseconds(320));
   }

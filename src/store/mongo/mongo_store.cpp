@@ -129,9 +129,8 @@ Task<Result<std::vector<StoredMessage>>> MongoStore::take_cold(TakeQuery query, 
   };
   Call::Settle settle;
   if (query.mode == TakeMode::remove) {
-    settle = [removed, connection](MessageQueues& queues, bool delivered) {
+    settle = [removed](MessageQueues& queues, bool delivered) {
       if (!delivered && !removed->documents.empty()) queues.put_back(*removed);
-      queues.tidy(connection);
     };
   }
   return ask(std::make_shared<Call>(connection, deadline, std::move(call), std::move(settle)),

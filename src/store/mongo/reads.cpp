@@ -140,7 +140,6 @@ Result<MessageQueues::Taken> MessageQueues::take_away(Taken found, std::vector<D
     // returned twice is better than to be lost.
     const bool unsure = !removed;
     if (unsure) {
-      state_.failed(removed.error());
       removed = patiently(operation.deadline,
                           [&] { return database_.remove_one(Table::messages, doomed[i].key); });
     }

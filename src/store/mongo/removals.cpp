@@ -1,8 +1,6 @@
 // MessageQueues: removing. Before a document goes, what has to outlive it is written: the caller's
 // id, and the tail of the queue.
 #include <algorithm>
-#include <map>
-#include <set>
 
 #include "store/mongo/message_queues.hpp"
 
@@ -40,7 +38,7 @@ Result<void> MessageQueues::find_doomed(const Document& filter, std::size_t most
     query.projection = figures_projection();
     query.limit = static_cast<std::int64_t>(most);
     return database_.find(Table::messages, query, deadline, [&](const bson_t& d) {
-      if (!is_placeholder(d)) found.push_back(doomed_of(d));
+      found.push_back(doomed_of(d));
       return true;
     });
   });
@@ -50,20 +48,21 @@ Result<void> MessageQueues::find_doomed(const Document& filter, std::size_t most
 
 Result<void> MessageQueues::remember_ids(const std::vector<Doomed>& doomed, Deadline deadline) {
   const TimePoint now = state_.clock.now();
-  std::vector<Document> documents;
+  std::vector<Database::Change> changes;
   for (const Doomed& one : doomed) {
     if (!one.callers_id || one.expired) continue;
-    Document document;
-    document.text("_id", copied_id(one.connection, one.id))
-        .integer("position", static_cast<std::int64_t>(one.position.value))
+    Database::Change& change = changes.emplace_back();
+    change.key.text("_id", copied_id(one.connection, one.id));
+    Document fields;
+    fields.integer("position", static_cast<std::int64_t>(one.position.value))
         .time("receivedAt", one.received_at)
         .time("removedAt", now)
         .time("forgetAt", now + state_.options.idempotency_window)
         .integer("order", ++removals_);
-    documents.push_back(std::move(document));
+    change.update.document("$set", fields);
   }
-  if (documents.empty()) return {};
-  auto done = patiently(deadline, [&] { return database_.put(Table::removed_ids, documents); });
+  if (changes.empty()) return {};
+  auto done = patiently(deadline, [&] { return database_.upsert(Table::removed_ids, changes); });
   if (!done || state_.options.remembered_ids == 0) return done;
   return bound_removed_ids(deadline);
 }
@@ -92,59 +91,43 @@ Result<void> MessageQueues::bound_removed_ids(Deadline deadline) {
   return {};
 }
 
-// Where the newest message of a queue may be among them, a placeholder takes the position behind.
-Result<void> MessageQueues::keep_tails(const std::vector<Doomed>& doomed, Deadline deadline) {
+// The tail of a queue has to outlive its messages. It leaves after days: by then the clock alone
+// gives later positions, see first_position().
+Result<void> MessageQueues::write_tails(const std::vector<Doomed>& doomed, Deadline deadline) {
+  constexpr std::chrono::days kTailStays{7};
   if (state_.options.positions == PositionsFrom::hot_tier) return {};
-  std::map<Connection, Position> newest;
+  Tails tails;
   for (const Doomed& one : doomed) {
-    Position& position = newest[one.connection];
+    Position& position = tails[one.connection];
     position = std::max(position, one.position);
   }
-  std::vector<Document> placeholders;
-  std::vector<const Document*> documents;
-  for (const auto& [connection, position] : newest) {
-    Queue* const queue = remembered(connection);
-    if (queue && queue->last > position) continue;  // something stands behind it, and will
-    const Position behind{position.value + 1};
-    placeholders.push_back(placeholder_of(connection, behind, state_.clock.now()));
+  std::erase_if(tails, [&](const auto& tail) {
+    const Queue* const queue = remembered(tail.first);
+    return queue && queue->written >= tail.second;
+  });
+  std::vector<Database::Change> changes;
+  for (const auto& [connection, position] : tails) {
+    Database::Change& change = changes.emplace_back();
+    change.key.text("_id", tail_id(connection));
+    Document largest;
+    largest.integer("position", static_cast<std::int64_t>(position.value));
+    Document fields;
+    fields.time("forgetAt", state_.clock.now() + kTailStays);
+    change.update.document("$max", largest).document("$set", fields);
   }
-  for (const Document& placeholder : placeholders) documents.push_back(&placeholder);
-  const auto refused = patiently(
-      deadline, [&] { return database_.insert(Table::messages, documents, InsertOrder::any); });
-  if (!refused) return std::unexpected(refused.error());
-  for (std::size_t i = 0; i < placeholders.size(); ++i) {
-    const Connection connection = connection_of(*placeholders[i].get());
-    Queue* const queue = remembered(connection);
-    if (!queue) continue;
-    const bool taken = std::any_of(refused->begin(), refused->end(),
-                                   [i](const Refusal& refusal) { return refusal.index == i; });
-    if (taken) {  // something stands there already: another gateway's message
-      queues_.erase(connection);
-      continue;
-    }
-    queue->last = position_of(*placeholders[i].get());
-    queue->placeholders.push_back(queue->last);
+  const auto done = patiently(deadline, [&] { return database_.upsert(Table::tails, changes); });
+  if (!done) return done;
+  for (const auto& [connection, position] : tails) {
+    if (Queue* const queue = remembered(connection)) queue->written = position;
   }
   return {};
 }
 
-// Placeholders that something follows are not needed any more.
-void MessageQueues::give_up_placeholders(const Connection& connection,
-                                         std::vector<Document>& keys) {
-  Queue* const queue = remembered(connection);
-  if (!queue) return;
-  std::erase_if(queue->placeholders, [&](Position position) {
-    if (position >= queue->last) return false;
-    keys.emplace_back().text("_id", added_id(connection, position));
-    return true;
-  });
-}
-
-Result<void> MessageQueues::remove_keys(const std::vector<Document>& keys, Deadline deadline) {
-  for (std::size_t from = 0; from < keys.size(); from += kAtOnce) {
+Result<void> MessageQueues::remove_keys(const std::vector<Doomed>& doomed, Deadline deadline) {
+  for (std::size_t from = 0; from < doomed.size(); from += kAtOnce) {
     Array ids;
-    for (std::size_t i = from; i < std::min(keys.size(), from + kAtOnce); ++i) {
-      ids.value(*find(*keys[i].get(), "_id"));
+    for (std::size_t i = from; i < std::min(doomed.size(), from + kAtOnce); ++i) {
+      ids.value(*find(*doomed[i].key.get(), "_id"));
     }
     Document in;
     in.array("$in", ids.done());
@@ -157,16 +140,9 @@ Result<void> MessageQueues::remove_keys(const std::vector<Document>& keys, Deadl
   return {};
 }
 
-void MessageQueues::tidy(const Connection& connection) {
-  std::vector<Document> keys;
-  give_up_placeholders(connection, keys);
-  // What stays now leaves when it expires.
-  if (const auto done = remove_keys(keys, Deadline::never()); !done) state_.failed(done.error());
-}
-
 Result<void> MessageQueues::prepare_removal(const std::vector<Doomed>& doomed, Deadline deadline) {
   if (auto remembered_ids = remember_ids(doomed, deadline); !remembered_ids) return remembered_ids;
-  return keep_tails(doomed, deadline);
+  return write_tails(doomed, deadline);
 }
 
 void MessageQueues::forget_figures(const Doomed& doomed) {
@@ -180,18 +156,10 @@ void MessageQueues::forget_figures(const Doomed& doomed) {
   if (queue->messages == 0) queue->newest = Position{};
 }
 
-// Removes them all, and placeholders that are no longer needed.
 Result<void> MessageQueues::erase(const std::vector<Doomed>& doomed, Deadline deadline) {
   if (doomed.empty()) return {};
   if (auto ready = prepare_removal(doomed, deadline); !ready) return ready;
-  std::vector<Document> keys;
-  std::set<Connection> connections;
-  for (const Doomed& one : doomed) {
-    keys.emplace_back(*one.key.get());
-    connections.insert(one.connection);
-  }
-  for (const Connection& connection : connections) give_up_placeholders(connection, keys);
-  if (auto removed = remove_keys(keys, deadline); !removed) return removed;
+  if (auto removed = remove_keys(doomed, deadline); !removed) return removed;
   std::int64_t bytes = 0;
   for (const Doomed& one : doomed) {
     forget_figures(one);
@@ -280,11 +248,6 @@ Result<std::uint64_t> MessageQueues::remove_expired(std::size_t most, Deadline d
   past.time("$lte", state_.clock.now());
   Document filter;
   filter.document("expiresAt", past);
-  Document placeholders = Document(*filter.get());
-  placeholders.text("state", "removed");
-  const auto swept =
-      patiently(deadline, [&] { return database_.remove_many(Table::messages, placeholders); });
-  if (!swept) return std::unexpected(swept.error());
   std::vector<Doomed> doomed;
   if (auto found = find_doomed(filter, most, deadline, doomed); !found) {
     return std::unexpected(found.error());
