@@ -14,6 +14,9 @@ int serve_command(std::span<const std::string> args);
 // `mpr check`: prints every option with its source, then tries what the start would need.
 int check_command(std::span<const std::string> args);
 
+// `mpr migrate`: takes over the queues that another service left in Redis.
+int migrate_command(std::span<const std::string> args);
+
 // `mpr push-test`: sends one push notification and explains the provider's answer.
 int push_test_command(std::span<const std::string> args);
 

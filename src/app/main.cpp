@@ -41,6 +41,7 @@ struct Subcommand {
 constexpr Subcommand kSubcommands[] = {
     {"serve", mpr::serve_command, false},
     {"check", mpr::check_command, false},
+    {"migrate", mpr::migrate_command, true},
     {"push-test", mpr::push_test_command, true},
     {"bench", mpr::bench_command, true},
     {"demo", mpr::demo_command, true},

@@ -61,12 +61,21 @@ class ArchiverThread {
 };
 
 // The members stand in the order of who outlives whom.
-class RedisStorage final : public Storage {
+class RedisStorage final : public Storage, public MigrationTarget {
  public:
-  explicit RedisStorage(Ports ports) : ports_(ports) {}
+  struct Needs {
+    Clock& clock;
+    Metrics& metrics;
+  };
+  explicit RedisStorage(Needs needs) : ports_(needs) {}
   ~RedisStorage() override { end_background(); }
 
-  Result<void> connect(const Settings& settings, const GatewayId& self);
+  // The servers and the stores on them.
+  Result<void> open_stores(const Settings& settings);
+  // And the part of a gateway among others.
+  Result<void> join(const Settings& settings, const GatewayId& self);
+
+  redis::Client& client() override { return *client_; }
 
   MessageStore& store() override { return *store_; }
   LiveDirectory& directory() override { return *directory_; }
@@ -89,7 +98,7 @@ class RedisStorage final : public Storage {
   void choose_store(const Settings& settings);
   void find(Finding::Kind kind, std::string text) { findings_.push_back({kind, std::move(text)}); }
 
-  const Ports ports_;
+  const Needs ports_;
   std::vector<Finding> findings_;
   std::unique_ptr<redis::Client> client_;
   std::unique_ptr<RedisStore> hot_;
@@ -107,7 +116,7 @@ Archiver::Options archiver_options(const Settings& settings, const GatewayId& se
           .seed = std::hash<std::string>{}(self.value)};
 }
 
-Result<void> RedisStorage::connect(const Settings& settings, const GatewayId& self) {
+Result<void> RedisStorage::open_stores(const Settings& settings) {
   auto options = redis_client_options(settings);
   if (!options) return std::unexpected(options.error());
   client_ = std::make_unique<redis::Client>(std::move(*options), ports_.metrics);
@@ -118,10 +127,14 @@ Result<void> RedisStorage::connect(const Settings& settings, const GatewayId& se
   if (auto opened = open_hot(settings, durability, deadline); !opened) return opened;
   if (auto opened = open_cold(settings); !opened) return opened;
   choose_store(settings);
+  return {};
+}
+
+Result<void> RedisStorage::join(const Settings& settings, const GatewayId& self) {
   if (settings.durability == DurabilityMode::durable) {
     if (auto drained = drain_hot(self); !drained) return drained;
   }
-
+  const Deadline deadline = Deadline::after(kStartDeadline);
   auto directory = RedisDirectory::start(*client_, hot_->keys(),
                                          {.self = self, .orphan_grace = settings.orphan_grace},
                                          ports_.clock, ports_.metrics, deadline);
@@ -260,11 +273,17 @@ Result<redis::ClientOptions> redis_client_options(const Settings& settings) {
 
 Result<std::unique_ptr<Storage>> open_redis_storage(const Settings& settings, const GatewayId& self,
                                                     Storage::Ports ports) {
-  auto storage = std::make_unique<RedisStorage>(ports);
-  if (auto connected = storage->connect(settings, self); !connected) {
-    return std::unexpected(connected.error());
-  }
+  auto storage = std::make_unique<RedisStorage>(RedisStorage::Needs{ports.clock, ports.metrics});
+  if (auto opened = storage->open_stores(settings); !opened) return std::unexpected(opened.error());
+  if (auto joined = storage->join(settings, self); !joined) return std::unexpected(joined.error());
   return std::unique_ptr<Storage>(std::move(storage));
+}
+
+Result<std::unique_ptr<MigrationTarget>> MigrationTarget::open(const Settings& settings,
+                                                               Clock& clock, Metrics& metrics) {
+  auto storage = std::make_unique<RedisStorage>(RedisStorage::Needs{clock, metrics});
+  if (auto opened = storage->open_stores(settings); !opened) return std::unexpected(opened.error());
+  return std::unique_ptr<MigrationTarget>(std::move(storage));
 }
 
 }  // namespace mpr

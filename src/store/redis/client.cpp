@@ -1,5 +1,6 @@
 #include "store/redis/client.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <future>
 #include <mutex>
@@ -157,6 +158,13 @@ class Client::Parts {
             std::move(target)};
   }
 
+  Outcome<std::vector<ServerAddress>> primaries() const {
+    if (!shared.is_cluster()) return shared.options.servers;
+    const auto map = shared.map();
+    if (!map) return std::unexpected(unavailable("the slots of the cluster are not known yet"));
+    return map->primaries;
+  }
+
   const std::uint64_t number = next_number();
   Shared shared;
   IoThread thread;
@@ -207,14 +215,10 @@ Task<Client::NodeAnswer> run_at(RequestWait wait, std::string node) {
 
 Task<Outcome<std::vector<Client::NodeAnswer>>> Client::run_everywhere(Request request,
                                                                       Deadline deadline) {
-  std::vector<ServerAddress> nodes = parts_->shared.options.servers;
-  if (parts_->shared.is_cluster()) {
-    const auto map = parts_->shared.map();
-    if (!map) co_return std::unexpected(unavailable("the slots of the cluster are not known yet"));
-    nodes = map->primaries;
-  }
+  const auto nodes = parts_->primaries();
+  if (!nodes) co_return std::unexpected(nodes.error());
   std::vector<Task<NodeAnswer>> tasks;
-  for (const ServerAddress& node : nodes) {
+  for (const ServerAddress& node : *nodes) {
     Request copy = request;
     Lane::Target target;
     target.node = node;
@@ -223,6 +227,20 @@ Task<Outcome<std::vector<Client::NodeAnswer>>> Client::run_everywhere(Request re
   }
   std::vector<NodeAnswer> answers = co_await when_all(std::move(tasks));
   co_return answers;
+}
+
+Task<Outcome<std::vector<Value>>> Client::run_on(std::string node, Request request,
+                                                 Deadline deadline) {
+  const auto nodes = parts_->primaries();
+  if (!nodes) co_return std::unexpected(nodes.error());
+  const auto found =
+      std::ranges::find(*nodes, node, [](const ServerAddress& a) { return to_text(a); });
+  if (found == nodes->end()) {
+    co_return std::unexpected(unavailable("Redis at " + node + " is no primary any more"));
+  }
+  Lane::Target target;
+  target.node = *found;
+  co_return co_await parts_->request(std::move(request), deadline, std::move(target));
 }
 
 void Client::subscribe(std::string channel,

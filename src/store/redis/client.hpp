@@ -73,6 +73,8 @@ class Client {
     Outcome<std::vector<Value>> values;
   };
   Task<Outcome<std::vector<NodeAnswer>>> run_everywhere(Request request, Deadline deadline);
+  // The same on one of them, as run_everywhere() names it: for scans, which go on node by node.
+  Task<Outcome<std::vector<Value>>> run_on(std::string node, Request request, Deadline deadline);
 
   // Listens to a channel, on a connection of its own that lives as long as the client. `on_message`
   // runs on the client's thread with each payload. `on_connected` runs there whenever the
