@@ -28,6 +28,7 @@
 #include "core/tiers.hpp"
 #include "store/redis/client.hpp"
 #include "store/redis/keys.hpp"
+#include "store/redis/message_ids.hpp"
 #include "store/redis/queue_answers.hpp"
 #include "store/redis/stored_entry.hpp"
 
@@ -165,8 +166,21 @@ class RedisStore final : public HotStore {
   Words take_arguments(const TakeQuery& query, const TakeProgress& progress) const;
 
   // --- removing (store_removals.cpp) ----------------------------------------------------------
-  Answer<RemoveOutcome> remove_some(Connection connection, std::vector<MessageId> ids,
-                                    Deadline deadline);
+  enum class Wanted { outcome, view };  // a view may cost another round trip
+  using OwnIds = std::vector<redis::ServerMessageId>;
+  Answer<RemoveOutcome> remove_ids(Connection connection, std::vector<MessageId> ids, Wanted wanted,
+                                   Deadline deadline);
+  redis::Request plain_removal(const Connection& connection, const OwnIds& own) const;
+  Task<std::optional<Result<HotAnswer<RemoveOutcome>>>> remove_plain(Connection connection,
+                                                                     std::vector<MessageId> ids,
+                                                                     OwnIds own, Wanted wanted,
+                                                                     Deadline deadline);
+  // `xdel`: what a plain removal was answered for each id; empty: there was none. Again: an earlier
+  // attempt may have removed them.
+  enum class Attempt { first, again };
+  Answer<RemoveOutcome> remove_by_script(Connection connection, std::vector<MessageId> ids,
+                                         std::vector<bool> xdel, Attempt attempt,
+                                         Deadline deadline);
 
   // --- archiving (store_archive.cpp) ----------------------------------------------------------
   std::string lease_key(std::uint32_t partition) const;

@@ -12,6 +12,10 @@ namespace {
 
 // What one script may remove: it holds up the whole server for some milliseconds.
 constexpr std::size_t kAtOnce = 1000;
+// A plain removal is one command for each message; a script costs more than twice as much for one
+// message, and less for many.
+constexpr std::size_t kPlainRemoval = 100;
+constexpr std::uint64_t kOneInCounter = 1ULL << 40U;
 
 std::unexpected<Error> too_late() {
   return fail(Errc::deadline_exceeded, "the deadline passed before the store began");
@@ -34,7 +38,7 @@ void add_positions(std::vector<Position>& positions, const redis::Value& entries
 
 Task<Result<RemoveOutcome>> RedisStore::remove(Connection connection, std::vector<MessageId> ids,
                                                Deadline deadline) {
-  return without_view(remove_hot(std::move(connection), std::move(ids), deadline));
+  return without_view(remove_ids(std::move(connection), std::move(ids), Wanted::outcome, deadline));
 }
 
 Task<Result<RemoveOutcome>> RedisStore::remove_all(Connection connection,
@@ -46,16 +50,36 @@ Task<Result<RemoveOutcome>> RedisStore::remove_all(Connection connection,
 RedisStore::Answer<RemoveOutcome> RedisStore::remove_hot(Connection connection,
                                                          std::vector<MessageId> ids,
                                                          Deadline deadline) {
+  return remove_ids(std::move(connection), std::move(ids), Wanted::view, deadline);
+}
+
+RedisStore::Answer<RemoveOutcome> RedisStore::remove_ids(Connection connection,
+                                                         std::vector<MessageId> ids, Wanted wanted,
+                                                         Deadline deadline) {
   if (deadline.passed()) co_return too_late();
-  if (ids.size() <= kAtOnce) {
-    co_return co_await remove_some(std::move(connection), std::move(ids), deadline);
+  if (ids.size() <= kPlainRemoval) {
+    OwnIds own;
+    for (const MessageId& id : ids) {
+      if (auto decoded = redis::decode_message_id(connection, id.value)) own.push_back(*decoded);
+    }
+    if (!own.empty() && own.size() == ids.size()) {
+      auto removed = co_await remove_plain(connection, ids, std::move(own), wanted, deadline);
+      if (removed) co_return std::move(*removed);
+      co_return co_await remove_by_script(std::move(connection), std::move(ids),
+                                          std::vector<bool>(), Attempt::again, deadline);
+    }
   }
   std::vector<Answer<RemoveOutcome>> parts;
   for (std::size_t begin = 0; begin < ids.size(); begin += kAtOnce) {
     const auto from = ids.begin() + static_cast<std::ptrdiff_t>(begin);
     const auto to =
         ids.begin() + static_cast<std::ptrdiff_t>(std::min(begin + kAtOnce, ids.size()));
-    parts.push_back(remove_some(connection, std::vector<MessageId>(from, to), deadline));
+    parts.push_back(remove_by_script(connection, std::vector<MessageId>(from, to),
+                                     std::vector<bool>(), Attempt::first, deadline));
+  }
+  if (parts.empty()) {  // only how many messages there are
+    parts.push_back(remove_by_script(connection, std::vector<MessageId>(), std::vector<bool>(),
+                                     Attempt::first, deadline));
   }
   auto answers = co_await when_all(std::move(parts));
   HotAnswer<RemoveOutcome> whole;
@@ -63,17 +87,86 @@ RedisStore::Answer<RemoveOutcome> RedisStore::remove_hot(Connection connection,
     if (!answer) co_return std::unexpected(std::move(answer).error());
     auto& removed = answer->value.removed;
     whole.value.removed.insert(whole.value.removed.end(), removed.begin(), removed.end());
+    whole.view.removal_repeated |= answer->view.removal_repeated;
   }
   // What was withdrawn before: the first part saw it. What is left: the last one did.
   whole.value.remaining = answers.back()->value.remaining;
+  const bool repeated = whole.view.removal_repeated;
   whole.view = std::move(answers.back()->view);
+  whole.view.removal_repeated = repeated;
   whole.view.withdrawn = std::move(answers.front()->view.withdrawn);
   co_return whole;
 }
 
-RedisStore::Answer<RemoveOutcome> RedisStore::remove_some(Connection connection,
-                                                          std::vector<MessageId> ids,
-                                                          Deadline deadline) {
+// Removes first and looks second whether anything else is kept of the messages. In this order no
+// interleaving hides a removal: what was claimed by the archiver before it was removed is still
+// noted as moving when that is asked for, unless the archiver has found out by itself.
+redis::Request RedisStore::plain_removal(const Connection& connection, const OwnIds& own) const {
+  const std::string queue = keys_.queue(connection);
+  redis::Request request(queue);
+  std::uint64_t freed = 0;
+  for (const redis::ServerMessageId& id : own) {
+    request.add({"XDEL", queue, redis::entry_of(id.position)});
+    freed += kOneInCounter + id.size;
+  }
+  request.add({"DECRBY", keys_.of_connection("n", connection), std::to_string(freed)});
+  Words exists = {"EXISTS"};
+  for (const std::string_view part : {"m", "g", "x", "i"}) {
+    exists.push_back(keys_.of_connection(part, connection));
+  }
+  request.add(exists, redis::Repeat::safe);
+  request.add({"HGETALL", keys_.of_connection("c", connection)}, redis::Repeat::safe);
+  request.add({"XLEN", queue}, redis::Repeat::safe);
+  request.durability(options_.durability);
+  return request;
+}
+
+// Yields nothing if nobody knows whether it was executed.
+Task<std::optional<Result<HotAnswer<RemoveOutcome>>>> RedisStore::remove_plain(
+    Connection connection, std::vector<MessageId> ids, OwnIds own, Wanted wanted,
+    Deadline deadline) {
+  auto answers = co_await client_.run(plain_removal(connection, own), deadline);
+  if (!answers) {
+    const redis::Failure failure = note_failure(std::move(answers).error());
+    if (failure.maybe_executed && !deadline.passed()) co_return std::nullopt;
+    co_return std::unexpected(failure.error);
+  }
+  for (const redis::Value& answer : *answers) {
+    if (answer.is_error()) co_return std::unexpected(note_refusal(answer).error);
+  }
+  HotAnswer<RemoveOutcome> out;
+  std::vector<bool> xdel(own.size());
+  std::uint64_t not_freed = 0;
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    xdel[i] = (*answers)[i].integer == 1;
+    if (xdel[i]) out.value.removed.push_back(own[i].position);
+    if (!xdel[i]) not_freed += kOneInCounter + own[i].size;
+  }
+  if (not_freed > 0) {
+    const std::string key = keys_.of_connection("n", connection);
+    redis::Request correct(key);
+    correct.add({"INCRBY", key, std::to_string(not_freed)});
+    (void)co_await client_.run(std::move(correct), deadline);
+  }
+  const std::size_t rest = own.size() + 1;
+  const bool more = (*answers)[rest].integer > 0;
+  out.view = redis::make_view(redis::parse_tier_state(connection, (*answers)[rest + 1]), "");
+  out.value.remaining = static_cast<std::uint64_t>((*answers)[rest + 2].integer);
+  if (!more && (wanted == Wanted::outcome || !out.view.cold_possible)) co_return out;
+
+  // Messages of the queue expire, are moved, or have ids of callers; or the cold tier has to be
+  // asked, for which length and first entry have to be of one moment.
+  auto whole = co_await remove_by_script(std::move(connection), std::move(ids), std::move(xdel),
+                                         Attempt::first, deadline);
+  if (!whole) co_return std::unexpected(std::move(whole).error());
+  whole->view.withdrawn = std::move(out.view.withdrawn);
+  co_return std::move(*whole);
+}
+
+RedisStore::Answer<RemoveOutcome> RedisStore::remove_by_script(Connection connection,
+                                                               std::vector<MessageId> ids,
+                                                               std::vector<bool> xdel,
+                                                               Attempt attempt, Deadline deadline) {
   Words arguments;
   arguments.reserve(3 + 3 * ids.size());
   arguments.push_back(now());
@@ -91,8 +184,8 @@ RedisStore::Answer<RemoveOutcome> RedisStore::remove_some(Connection connection,
   auto answer = co_await run_script(script_request(script, connection, Words(), arguments,
                                                    redis::Repeat::never, options_.durability),
                                     deadline);
-  const bool again = !answer && answer.error().maybe_executed && !deadline.passed();
-  if (again) {
+  if (!answer && answer.error().maybe_executed && !deadline.passed()) {
+    attempt = Attempt::again;
     answer = co_await run_script(script_request(script, connection, Words(), arguments,
                                                 redis::Repeat::safe, options_.durability),
                                  deadline);
@@ -105,14 +198,17 @@ RedisStore::Answer<RemoveOutcome> RedisStore::remove_some(Connection connection,
   const std::string& marks = items->items[0].text;
   for (std::size_t i = 0; i < own.size() && i < marks.size(); ++i) {
     // Of a repetition, what is not there was removed by the first attempt, as far as anyone knows.
-    const bool removed = marks[i] == '1' || (again && marks[i] == '0');
+    const bool before = attempt == Attempt::again || (i < xdel.size() && xdel[i]);
+    const bool removed = marks[i] == '1' || (before && marks[i] == '0');
     if (removed && own[i]) out.value.removed.push_back(*own[i]);
+    if (before && marks[i] == '3') count_expired(1);
   }
   add_positions(out.value.removed, items->items[1]);
   out.value.remaining =
       static_cast<std::uint64_t>(std::max<std::int64_t>(items->items[2].integer, 0));
   out.view =
       redis::make_view(redis::parse_tier_state(connection, items->items[4]), items->items[3].text);
+  out.view.removal_repeated = attempt == Attempt::again;
   if (items->items[5].integer > 0) co_await purge(connection, deadline);
   co_return out;
 }

@@ -3,8 +3,8 @@
 -- ARGV: 1 now (ms); 2 idempotency window (ms); 3 prefix of the keys of remembered ids; then of each
 --   message: the entry that its id names if the store chose it, or ''; payload bytes; the id
 -- Answer: {a text with one mark for each message: 0 not here, 1 removed, 2 removed, and its id was
---   a caller's; the entries of the latter; remaining messages; first entry or ''; tier state
---   before; expired entries}
+--   a caller's, 3 not here, and it had expired when it was taken out; the entries of the callers'
+--   ids; remaining messages; first entry or ''; tier state before; expired entries}
 local tiers = redis.call('HGETALL', TIERS)
 local memory = {now = ARGV[1], window = ARGV[2], prefix = ARGV[3]}
 local plain = redis.call('EXISTS', MOVING, GHOSTS, EXPIRIES, IDS) == 0
@@ -47,7 +47,16 @@ for i = 4, #ARGV, 3 do
   elseif sid ~= '' then
     withdraw(sid)
     local entry = read_entry(sid)
-    if entry and not entry.id and remove_entry(entry) then mark = '1' end
+    if entry then
+      if not entry.id and remove_entry(entry) then mark = '1' end
+    else
+      -- Taken out by a plain removal, which does not know of expiries.
+      local expires = redis.call('ZSCORE', EXPIRIES, sid)
+      if expires then
+        redis.call('ZREM', EXPIRIES, sid)
+        if tonumber(expires) <= now then mark = '3' end
+      end
+    end
   end
   if mark == '0' and not (sid ~= '' and plain) then mark = remove_by_id(ARGV[i + 2]) end
   marks[#marks + 1] = mark
