@@ -9,7 +9,7 @@ import { Worker } from 'node:worker_threads';
 import { check } from './support/case.mjs';
 import { add } from './support/messages.mjs';
 import { FcmServer, stopPushServers } from './support/push_servers.mjs';
-import { Phone, pushCount } from './support/push_phone.mjs';
+import { Phone, pushCount, pushesSettled } from './support/push_phone.mjs';
 import { RpcSocket } from './support/rpc_socket.mjs';
 import { Server } from './support/server.mjs';
 import { until, within } from './support/wait.mjs';
@@ -36,21 +36,13 @@ function checkPushes(name, body, { env = {} } = {}) {
   });
 }
 
-// Waits until no push can be planned any more: two windows after the last one.
-async function settled(server) {
-  await until(async () => {
-    const text = await (await fetch(`${server.opsUrl}/metrics`)).text();
-    return /^mpr_pushes_waiting 0$/m.test(text);
-  }, 'nothing is due');
-}
-
 describe('a burst for an offline phone', () => {
   checkPushes('of 100 messages gives two pushes, first and trailing', async (c) => {
     const phone = new Phone('fcm');
     const ids = [];
     for (let n = 0; n < 100; n += 1) ids.push(await phone.message(c.socket, n));
     const [first, second] = await c.fcm.reached(phone.token, 2);
-    await settled(c.server);
+    await pushesSettled(c.server);
     assert.equal(c.fcm.to(phone.token).length, 2);
     assert.equal(first.message.data.message_id, ids[0]);
     assert.equal(second.message.data.message_id, ids[99]);
@@ -64,7 +56,7 @@ describe('a burst for an offline phone', () => {
     await c.fcm.reached(phone.token);
     assert.equal(await phone.pickUp(c.socket), 100);
     await until(async () => (await pushCount(c.server, 'fcm', 'unneeded')) === 1, 'no trailing');
-    await settled(c.server);
+    await pushesSettled(c.server);
     assert.equal(c.fcm.to(phone.token).length, 1);
   });
 
@@ -87,7 +79,7 @@ describe('a burst for an offline phone', () => {
     await phone.message(c.socket);
     await other.message(c.socket);
     await c.fcm.reached(phone.token, 2);
-    await settled(c.server);
+    await pushesSettled(c.server);
     assert.equal(c.fcm.to(phone.token).length, 2);
   });
 });
@@ -108,7 +100,7 @@ describe('a phone with a live session', () => {
         return /^mpr_live_sessions 1$/m.test(text);
       }, 'ticks have passed');
       await socket.call('removeLiveSession', { connectionId });
-      await settled(server);
+      await pushesSettled(server);
       assert.equal(fcm.pushes.length, 0);
     },
     { env: { MPR_ACK_DEADLINE_MS: '300' } },
@@ -137,7 +129,7 @@ describe('a phone with a live session', () => {
       await fcm.reached(phone.token);
       for (let n = 0; n < 10; n += 1) await phone.message(socket, n);
       await fcm.reached(phone.token, 2);
-      await settled(server);
+      await pushesSettled(server);
       assert.equal(fcm.to(phone.token).length, 2);
     },
     { env: { MPR_ACK_DEADLINE_MS: '300' } },

@@ -155,6 +155,11 @@ export async function startServers(kind = backend, { database = true } = {}) {
   return database ? { ...redis, MONGODB_URI: await startDatabase() } : redis;
 }
 
+// Ends what startServers() started: a test process with children left does not end.
+export function stopServers() {
+  for (const child of children) child.kill('SIGKILL');
+}
+
 let servers;
 
 // The environment of one installation, with keys and a database of its own; all gateways that get

@@ -3,13 +3,17 @@
 import { randomBytes } from 'node:crypto';
 
 import { add, newConnection } from './messages.mjs';
+import { until } from './wait.mjs';
 
 export class Phone {
   constructor(type, more = {}) {
     this.type = type;
     this.more = more;
     this.connectionId = newConnection('phone');
-    this.token = type === 'apns' ? randomBytes(32).toString('hex') : `${randomBytes(16).toString('hex')}:APA91b-${randomBytes(60).toString('base64url')}`;
+    this.token =
+      type === 'apns'
+        ? randomBytes(32).toString('hex')
+        : `${randomBytes(16).toString('hex')}:APA91b-${randomBytes(60).toString('base64url')}`;
   }
 
   get pushNotificationToken() {
@@ -41,4 +45,16 @@ export async function pushCount(server, provider, result) {
   const text = await (await fetch(`${server.opsUrl}/metrics`)).text();
   const line = `mpr_pushes_total{provider="${provider}",result="${result}"} `;
   return Number(text.split('\n').find((other) => other.startsWith(line)).slice(line.length));
+}
+
+// Waits until no push is due, planned or under way.
+export function pushesSettled(server) {
+  return until(
+    async () => {
+      const text = await (await fetch(`${server.opsUrl}/metrics`)).text();
+      return /^mpr_pushes_waiting 0$/m.test(text);
+    },
+    'no push is due',
+    10_000,
+  );
 }
