@@ -17,6 +17,8 @@ constexpr std::string_view kUsage =
 Usage:
   mpr serve [options]     run the service until SIGTERM or SIGINT
   mpr check [options]     say what `serve` would do, and whether it could
+  mpr migrate [--dry-run] [options]
+                          take over what another service left in Redis
   mpr push-test --type fcm|apns|webhook --token T [options]
                           send one push notification and explain the answer
   mpr bench [scenario]    measure a running service; --help lists scenarios

@@ -238,9 +238,11 @@ TEST_F(ArchiveScripts, TheColdTierIsEmptyOnlyIfNothingWasClaimedSince) {
   EXPECT_EQ(note("7.5"), "0");
   EXPECT_EQ(note(""), "1");
   EXPECT_EQ(run({"HGET", "{t}c", "mark"}), "0");
+  EXPECT_NE(run({"TTL", "{t}c"}), "-1") << "who only asked leaves nothing behind";
   add_at("1-0", 50);
   hold_lease("4");
   claim("4");
+  EXPECT_EQ(run({"TTL", "{t}c"}), "-1");
   const std::string claimed = run({"HGET", "{t}c", "mark"});
   EXPECT_EQ(note("0"), "0");
   EXPECT_EQ(note(claimed), "0") << "it is being moved";

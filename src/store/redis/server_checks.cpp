@@ -49,7 +49,7 @@ class Examination {
         {severity, "Redis server " + settings_.node + ": " + std::string(sentence)});
   }
 
-  void version(ClientOptions::Mode mode) {
+  void version() {
     const std::string_view valkey = info_field(settings_.info, "valkey_version");
     const std::string_view number =
         valkey.empty() ? info_field(settings_.info, "redis_version") : valkey;
@@ -58,16 +58,12 @@ class Examination {
         report_.versions.end()) {
       report_.versions.push_back(name);
     }
-    const bool cluster = mode == ClientOptions::Mode::cluster;
     if (number.empty()) {
-      find(Severity::warning,
-           "it does not tell its version; Redis 6.2, or 7.0 for a cluster, or "
-           "Valkey is needed");
-    } else if (version_number(number) < (cluster ? 700U : 602U)) {
-      find(Severity::error, "it is " + name + ", but " +
-                                (cluster ? "a cluster needs Redis 7.0 (for sharded pub/sub)"
-                                         : "Redis 6.2 is needed") +
-                                " or Valkey: upgrade it");
+      find(Severity::warning, "it does not tell its version; Redis 7.0 or Valkey is needed");
+    } else if (version_number(number) < 700U) {
+      find(Severity::error, "it is " + name +
+                                ", but Redis 7.0 (sharded pub/sub, script flags) or Valkey is "
+                                "needed: upgrade it");
     }
   }
 
@@ -165,7 +161,7 @@ void examine_server(const ServerSettings& settings, ClientOptions::Mode mode, Du
                     ServerReport& report) {
   report.mode = mode == ClientOptions::Mode::cluster ? "cluster" : "single server";
   Examination examination(settings, report);
-  examination.version(mode);
+  examination.version();
   examination.eviction();
   examination.persistence(durability);
   examination.replication(durability);
