@@ -26,7 +26,7 @@ class StoreOnRedis {
     store = std::move(*opened);
   }
 
-  static Deadline soon() { return Deadline::after(std::chrono::seconds(10)); }
+  static Deadline soon() { return Deadline::after(std::chrono::seconds(60)); }
   redis::Client& client() { return client_; }
 
   template <class T>
