@@ -191,7 +191,7 @@ TEST_F(MongoSet, NothingAnsweredIsLostWhateverHappensToTheConnections) {
           "reset",     "swallow 1", "stepdown 1", "delay " + std::to_string(dice() % 30),
           "delay 0"};
       proxy_.tell(commands[dice() % commands.size()]);
-      std::this_thread::sleep_for(milliseconds(dice() % 100));
+      std::this_thread::sleep_for(milliseconds(dice() % 400));
     }
     for (const char* calm : {"primary 0", "delay 0", "swallow 0", "stepdown 0"}) proxy_.tell(calm);
   });
@@ -199,7 +199,7 @@ TEST_F(MongoSet, NothingAnsweredIsLostWhateverHappensToTheConnections) {
   std::set<std::string> unknown;
   std::mt19937_64 dice(seed + 1);
   Position last;
-  for (int i = 0; i < 150; ++i) {
+  for (int i = 0; i < 60; ++i) {
     const std::string id = "message-" + std::to_string(i);
     if (dice() % 3 == 0 && !there.empty()) {
       const std::string victim = *there.begin();
