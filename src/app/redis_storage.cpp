@@ -2,6 +2,7 @@
 
 #include <future>
 #include <optional>
+#include <thread>
 
 #include "base/run_loop.hpp"
 #include "net/io_thread.hpp"
@@ -20,6 +21,7 @@ namespace {
 
 constexpr std::chrono::seconds kStartDeadline{5};   // for all of connecting and checking
 constexpr std::chrono::seconds kDrainDeadline{60};  // for what is left in Redis, see drain_hot()
+constexpr std::chrono::milliseconds kDrainPause{500};
 constexpr std::chrono::milliseconds kArchiverTick{100};
 
 // The archiver on a thread of its own.
@@ -95,6 +97,8 @@ class RedisStorage final : public Storage, public MigrationTarget {
   Result<void> open_hot(const Settings& settings, redis::Durability durability, Deadline deadline);
   Result<void> open_cold(const Settings& settings);
   Result<void> drain_hot(const GatewayId& self);
+  // Whether a queue of the hot tier holds messages that could be moved.
+  Task<Result<bool>> has_due(Deadline deadline);
   void choose_store(const Settings& settings);
   void find(Finding::Kind kind, std::string text) { findings_.push_back({kind, std::move(text)}); }
 
@@ -188,6 +192,15 @@ Result<void> RedisStorage::open_cold(const Settings& settings) {
   return {};
 }
 
+Task<Result<bool>> RedisStorage::has_due(Deadline deadline) {
+  for (std::uint32_t partition = 0; partition < hot_->partitions(); ++partition) {
+    const auto due = co_await hot_->due(partition, ports_.clock.now(), 1, deadline);
+    if (!due) co_return std::unexpected(due.error());
+    if (!due->empty()) co_return true;
+  }
+  co_return false;
+}
+
 // Where the hot tier was used before, its messages have to be in the database before anybody reads
 // there.
 Result<void> RedisStorage::drain_hot(const GatewayId& self) {
@@ -196,15 +209,33 @@ Result<void> RedisStorage::drain_hot(const GatewayId& self) {
       {.threshold = std::chrono::milliseconds(0), .seed = std::hash<std::string>{}(self.value)});
   RunLoop loop;
   std::uint64_t moved = 0;
+  std::uint64_t refused = 0;  // queues
   const Deadline deadline = Deadline::after(kDrainDeadline);
   while (true) {
     const Archiver::PassReport report = loop.run(archiver.pass(deadline));
     moved += report.archived;
+    refused += report.set_aside;
     if (report.first_failure) {
       return fail(report.first_failure->code, "messages in Redis could not be moved to MongoDB: " +
                                                   report.first_failure->context);
     }
-    if (report.archived == 0) break;
+    if (report.archived > 0) continue;
+    const auto left = loop.run(has_due(deadline));
+    if (!left) return std::unexpected(left.error());
+    if (!*left) break;
+    // Another gateway holds a lease: of one that was killed it ends by itself.
+    if (deadline.passed()) {
+      return fail(Errc::unavailable,
+                  "messages in Redis could not be moved to MongoDB in a minute: are all gateways "
+                  "that use MPR_DURABILITY=fast or replicated stopped?");
+    }
+    std::this_thread::sleep_for(kDrainPause);
+  }
+  if (refused > 0) {
+    find(Finding::Kind::warning,
+         std::to_string(refused) +
+             " queues in Redis have messages that MongoDB refuses: nobody sees "
+             "them while MPR_DURABILITY is durable");
   }
   if (moved > 0) {
     find(Finding::Kind::good, "moved " + std::to_string(moved) +

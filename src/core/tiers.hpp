@@ -37,6 +37,9 @@ struct HotView {
   // Whether the cold tier may hold messages of the connection; if not, it need not be asked.
   bool cold_possible = false;
   std::string cold_mark;  // for note_cold_empty(); opaque
+  // Of a removal that was done twice because the first answer was lost: what is said to be removed
+  // may as well have been in the cold tier by then, which has to remove it too.
+  bool removal_repeated = false;
 };
 
 template <class T>
