@@ -38,7 +38,7 @@ describe('A gateway that restarts under two mediators', { timeout: 180_000 }, ()
     test(`${how} in the middle of a stream: nothing is lost`, async () => {
       const phone = await world.newPhone();
       const writing = phone.write(60);
-      await until(() => phone.received.length >= 10, 'the stream');
+      await until(() => phone.received.length >= 10, 'the stream', 20_000);
       await server[how]();
       await server.relaunch();
       await writing;
@@ -92,7 +92,7 @@ describe('A gateway that dies, and a second one that takes over', { timeout: 120
   test('in the middle of a stream: nothing is lost, and the live session goes on', async () => {
     const phone = await world.newPhone();
     const writing = phone.write(40);
-    await until(() => phone.received.length >= 10, 'the stream');
+    await until(() => phone.received.length >= 10, 'the stream', 20_000);
     await first.kill();
     await world.startSecond();
     await writing;

@@ -258,7 +258,10 @@ export class Caller {
     this.wire.send(call.text);
     const patienceMs = Math.min(this.limits.answerMs, Math.max(0, call.deadline - now));
     this.setTimer(call, patienceMs, () => {
-      this.unanswered(call);
+      // This process may have been busy for so long: what has come meanwhile is read first.
+      setImmediate(() => {
+        if (this.calls.has(call.id) && call.sentAt === now) this.unanswered(call);
+      });
     });
   }
 

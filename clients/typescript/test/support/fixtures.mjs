@@ -6,8 +6,8 @@ import { MessagePickupRepositoryClient } from '../../dist/esm/index.js';
 import { ScriptedGateway } from './scripted_gateway.mjs';
 
 export const quick = {
-  callTimeoutMs: 300,
-  totalTimeoutMs: 3000,
+  callTimeoutMs: 500,
+  totalTimeoutMs: 8000,
   reconnectBaseMs: 10,
   reconnectCapMs: 50,
   connectTimeoutMs: 1000,

@@ -101,7 +101,7 @@ export class ScriptedGateway {
   }
 
   async heardCall(method, count = 1) {
-    await until(() => this.callsOf(method).length >= count, `${count} calls of ${method}`);
+    await until(() => this.callsOf(method).length >= count, `${count} calls of ${method}`, 15_000);
     return this.callsOf(method)[count - 1];
   }
 

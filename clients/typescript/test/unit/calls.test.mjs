@@ -106,9 +106,9 @@ describe('Calls', { timeout: 30_000 }, () => {
     const gateway = await ScriptedGateway.start({
       methods: { getLiveSession: () => ((times += 1) === 1 ? silence : true) },
     });
-    const client = await connected({ url: gateway.url, callTimeoutMs: 200 });
+    const client = await connected({ url: gateway.url, callTimeoutMs: 500, totalTimeoutMs: 20_000 });
     const asking = client.getLiveSession({ connectionId });
-    await until(async () => (await client.ping()) && times === 2, 'the second attempt');
+    await until(async () => (await client.ping()) && times === 2, 'the second attempt', 15_000);
     assert.equal(await asking, true);
     assert.equal(gateway.connections, 1);
     await gateway.stop();
@@ -119,7 +119,7 @@ describe('Calls', { timeout: 30_000 }, () => {
     const other = await ScriptedGateway.start();
     const client = await connected({ url: [gateway.url, other.url], heartbeatMs: 60_000 });
     gateway.freeze();
-    assert.equal(await within(client.ping(), 2000, 'an answer'), 'pong');
+    assert.equal(await within(client.ping(), 3000, 'an answer'), 'pong');
     assert.equal(other.callsOf('ping').length, 1);
     await gateway.stop();
     await other.stop();

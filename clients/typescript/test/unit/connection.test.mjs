@@ -162,8 +162,8 @@ describe('Connection', open, () => {
 
   test('an idle connection to a gateway that answers pings stays', async () => {
     const gateway = await ScriptedGateway.start();
-    await connected({ url: gateway.url, heartbeatMs: 30 });
-    await new Promise((resolve) => setTimeout(resolve, 500));
+    await connected({ url: gateway.url, heartbeatMs: 300 });
+    await new Promise((resolve) => setTimeout(resolve, 1500));
     assert.equal(gateway.connections, 1);
     await gateway.stop();
   });

@@ -440,7 +440,7 @@ describe('Live sessions', { timeout: 30_000 }, () => {
 
   test('a thousand of them are opened again at once', async () => {
     const gateway = await ScriptedGateway.start();
-    const client = await connected({ url: gateway.url });
+    const client = await connected({ url: gateway.url, callTimeoutMs: 10_000, totalTimeoutMs: 20_000 });
     const ids = Array.from({ length: 1000 }, (_, n) => `c${n}`);
     await Promise.all(ids.map((id) => client.addLiveSession({ connectionId: id, sessionId: 's' })));
     gateway.drop();
