@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <exception>
 #include <stdexcept>
+#include <system_error>
 #include <unordered_map>
 #include <utility>
 
@@ -94,6 +95,7 @@ class HttpClient::Engine {
   void reset_if_silent(CURLcode outcome, Clock::time_point started);
 
   void on_socket(curl_socket_t fd, int what);
+  void forget_socket(curl_socket_t fd);
   static int socket_callback(CURL*, curl_socket_t fd, int what, void* self, void*);
   static int timer_callback(CURLM*, long timeout_ms, void* self);
   static std::size_t write_callback(char* bytes, std::size_t size, std::size_t count, void* to);
@@ -147,10 +149,11 @@ void HttpClient::Engine::open_multi() {
 
 void HttpClient::Engine::close_multi() {
   spare_.clear();
+  // Before libcurl closes them, which it does without a word when the whole handle goes.
+  curl_multi_setopt(multi_, CURLMOPT_SOCKETFUNCTION, nullptr);
+  while (!sockets_.empty()) forget_socket(sockets_.begin()->first);
   curl_multi_cleanup(multi_);
   multi_ = nullptr;
-  for (auto& [fd, socket] : sockets_) thread_.unwatch(fd, *socket);
-  sockets_.clear();
   given_up_.clear();
   alarm_.clear();
   due_ = false;
@@ -328,15 +331,20 @@ void HttpClient::Engine::stop() {
 
 // --- libcurl's callbacks: called from within the calls above ------------------------------------
 
-void HttpClient::Engine::on_socket(curl_socket_t fd, int what) {
-  const auto found = sockets_.find(fd);
-  if (what == CURL_POLL_REMOVE) {
-    if (found == sockets_.end()) return;
-    thread_.unwatch(fd, *found->second);
-    given_up_.push_back(std::move(found->second));
-    sockets_.erase(found);
-    return;
+void HttpClient::Engine::forget_socket(curl_socket_t fd) {
+  auto socket = sockets_.extract(fd);
+  if (socket.empty()) return;
+  given_up_.push_back(std::move(socket.mapped()));
+  try {
+    thread_.unwatch(fd, *given_up_.back());
+  } catch (const std::system_error&) {
+    // libcurl has closed it already, and with that the kernel stopped watching.
   }
+}
+
+void HttpClient::Engine::on_socket(curl_socket_t fd, int what) {
+  if (what == CURL_POLL_REMOVE) return forget_socket(fd);
+  const auto found = sockets_.find(fd);
   const auto interest = what == CURL_POLL_IN    ? IoThread::Interest::read
                         : what == CURL_POLL_OUT ? IoThread::Interest::write
                                                 : IoThread::Interest::read_write;
@@ -344,8 +352,13 @@ void HttpClient::Engine::on_socket(curl_socket_t fd, int what) {
     auto socket = std::make_unique<Socket>(*this, fd);
     thread_.watch(fd, *socket, interest);
     sockets_.emplace(fd, std::move(socket));
-  } else {
+    return;
+  }
+  try {
     thread_.change(fd, *found->second, interest);
+  } catch (const std::system_error&) {
+    // A new socket under the number of one that libcurl closed without a word.
+    thread_.watch(fd, *found->second, interest);
   }
 }
 

@@ -65,7 +65,7 @@ PushRequest request_to(std::uint64_t number) {
 
 // Keeps `ahead` pushes in the dispatcher until all are through; prints a line every second.
 void run(PushDispatcher& dispatcher, const Metrics& metrics, std::uint64_t tokens) {
-  constexpr std::uint64_t kAhead = 20'000;
+  constexpr std::uint64_t kAhead = 4'000;
   std::uint64_t sent = 0;
   std::uint64_t before = 0;
   auto next = std::chrono::steady_clock::now() + 1s;

@@ -38,6 +38,9 @@ function checkPushes(name, body, { env = {} } = {}) {
 
 describe('a burst for an offline phone', () => {
   checkPushes('of 100 messages gives two pushes, first and trailing', async (c) => {
+    const warm = new Phone('fcm'); // its push makes the connection, which takes a while
+    await warm.message(c.socket);
+    await c.fcm.reached(warm.token);
     const phone = new Phone('fcm');
     const ids = [];
     for (let n = 0; n < 100; n += 1) ids.push(await phone.message(c.socket, n));
@@ -47,7 +50,7 @@ describe('a burst for an offline phone', () => {
     assert.equal(first.message.data.message_id, ids[0]);
     assert.equal(second.message.data.message_id, ids[99]);
     const apart = second.at - first.at;
-    assert.ok(apart >= windowMs - 50 && apart < windowMs + 1500, `${apart} ms apart`);
+    assert.ok(apart >= windowMs - 300 && apart < windowMs + 3000, `${apart} ms apart`);
   });
 
   checkPushes('gives one push when the phone picked up within the window', async (c) => {
@@ -186,9 +189,14 @@ describe('the latency of addMessage', () => {
   check('is the same whatever the provider does', async (t) => {
     const fcm = await FcmServer.start();
     const server = await Server.start({
-      env: { ...fcm.env, MPR_PUSH_TIMEOUT_MS: '2000', MPR_DRAIN_TIMEOUT_MS: '200' },
+      env: {
+        MPR_BACKEND: 'memory', // no disk in the figures
+        ...fcm.env,
+        MPR_PUSH_TIMEOUT_MS: '2000',
+        MPR_DRAIN_TIMEOUT_MS: '200',
+      },
     });
-    const quiet = await Server.start();
+    const quiet = await Server.start({ env: { MPR_BACKEND: 'memory' } });
     try {
       await medianLatency(quiet); // both are warm then
       const medians = { 'no sender': await medianLatency(quiet) };
