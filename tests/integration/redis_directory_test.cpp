@@ -63,9 +63,10 @@ TEST_F(RedisDirectoryTest, SessionsOfAKilledGatewayAreLostWithin20SecondsAndNotB
   EXPECT_GE(took, 12s - usual.heartbeat_interval) << "its last heartbeat came before its death";
   EXPECT_LE(took, 20s);
   EXPECT_EQ(here->directory.presence(place), Presence::lost);
-  EXPECT_EQ(here->find("c"), std::nullopt);
+  EXPECT_EQ(here->find("c"), place) << "its mediator may be back, and take it on";
   EXPECT_TRUE(gap_after(*here, gaps)) << "it may have stored without announcing";
   EXPECT_TRUE(eventually(15s, [&] { return here->directory.presence(place) == Presence::gone; }));
+  EXPECT_EQ(here->find("c"), std::nullopt);
   RecordProperty("milliseconds", static_cast<int>(took / 1ms));
 }
 
@@ -78,7 +79,6 @@ TEST_F(RedisDirectoryTest, AGatewayThatWasPausedForLongLooksForWhatItMissedAndLi
 
   there.signal(SIGSTOP);
   ASSERT_TRUE(eventually(10s, [&] { return here->directory.presence(place) != Presence::live; }));
-  EXPECT_EQ(here->find("c"), std::nullopt);
   const std::size_t gaps = there.count("gap");
   there.signal(SIGCONT);
 

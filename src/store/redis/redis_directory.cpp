@@ -178,7 +178,7 @@ Task<Result<std::optional<SessionPlace>>> RedisDirectory::find(Connection connec
   const auto record = redis::decode_session_record(value->text);
   if (!record) co_return std::unexpected(unreadable_record());
   const SessionPlace place = record->place();
-  if (presence(place) != Presence::live) co_return std::nullopt;
+  if (presence(place) == Presence::gone) co_return std::nullopt;
   co_return place;
 }
 
