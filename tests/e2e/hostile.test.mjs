@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { after, before, describe } from 'node:test';
 
-import { quickStore } from './support/backends.mjs';
+import { backend, quickStore } from './support/backends.mjs';
 import { check, checkWithServer } from './support/case.mjs';
 import { request } from './support/http.mjs';
 import { add, addMany, countOf, newConnection, takeIds } from './support/messages.mjs';
@@ -60,6 +60,7 @@ describe('hostile input', () => {
     assert.deepEqual(pages, [200, 200]);
     assert.equal(await countOf(socket, mine), 3);
     assert.deepEqual(await takeIds(socket, { connectionId: mine }), kept);
+    if (backend !== 'embedded') return; // what is in Redis is in no metric
     await until(async () => (await pendingMessages(server)) === 3, 'nothing else is stored');
   }
 
@@ -595,8 +596,10 @@ describe('hostile input', () => {
 
   attack('sessions opened and abandoned by the thousand', async () => {
     const other = await RpcSocket.open(server.url);
+    // Each first session asks the database, and the one of the tests takes milliseconds.
+    const sessions = backend === 'embedded' ? 3000 : 300;
     await Promise.all(
-      Array.from({ length: 3000 }, (_, n) =>
+      Array.from({ length: sessions }, (_, n) =>
         other.call('addLiveSession', { connectionId: `c-abandoned-${n}`, sessionId: `s-${n}` }),
       ),
     );

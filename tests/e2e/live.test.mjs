@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 
+import { backend } from './support/backends.mjs';
 import { check, checkWithServer } from './support/case.mjs';
 import { request } from './support/http.mjs';
 import { add, addMany, countOf, envelope, newConnection, takeIds } from './support/messages.mjs';
@@ -524,13 +525,16 @@ describe('a session whose socket vanished', () => {
       await server.relaunch();
 
       const [back, sender] = await phoneAndSender(server);
-      assert.equal(await isLive(sender, connectionId), true);
+      // The store on one disk knows at once who comes back. Of a gateway that left a cluster nobody
+      // knows that; its sessions do not count until somebody acknowledges.
+      if (backend === 'embedded') assert.equal(await isLive(sender, connectionId), true);
       assert.equal(await isLive(sender, removed), false);
       await subscribe(back, 'messagesReceived');
       const { messageId } = await add(sender, connectionId);
       assert.deepEqual(await back.receivedIds(1), [messageId]);
       await acknowledge(back, connectionId, [messageId]);
       assert.equal(await countOf(back, connectionId), 0);
+      await until(() => isLive(sender, connectionId), 'the session is taken on');
       const next = await add(sender, connectionId);
       assert.deepEqual(await back.receivedIds(1), [next.messageId]);
       assert.equal(await countOf(back, connectionId), 0);
@@ -553,7 +557,9 @@ describe('a session whose socket vanished', () => {
       const socket = await RpcSocket.open(server.url);
       assert.equal(await countOf(socket, connectionId), 3);
       assert.deepEqual(await takeIds(socket, { connectionId }), ids);
-      await until(async () => !(await isLive(socket, connectionId)), 'the session ended');
+      // Of a gateway among others it takes until its heartbeats are missed.
+      const soon = backend === 'embedded' ? 5000 : 20_000;
+      await until(async () => !(await isLive(socket, connectionId)), 'the session ended', soon);
       await socket.close();
     },
   );

@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 
+import { backend } from './support/backends.mjs';
 import { check } from './support/case.mjs';
 import { request } from './support/http.mjs';
 import { add, addMany, envelope, newConnection } from './support/messages.mjs';
@@ -74,7 +75,10 @@ describe('ops pages', () => {
     // Gauges of tables are read now and then, not with every call.
     await until(async () => {
       const after = await Promise.all(names.map(metric));
-      return after.map((value, index) => value - before[index]).join() === '5,2,3,1';
+      const [added, acknowledged, pending, sessions] = after.map((value, n) => value - before[n]);
+      // What is in Redis is not counted there.
+      const counted = backend === 'embedded' ? pending === 3 : pending === 0;
+      return added === 5 && acknowledged === 2 && counted && sessions === 1;
     }, 'the metrics show 5 added, 2 acknowledged, 3 pending, 1 session');
     assert.equal(await metric('mpr_sockets_open'), 1);
   });

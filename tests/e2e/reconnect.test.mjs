@@ -9,7 +9,7 @@ import { ask, clients, connect, disconnect } from './support/rpc_websockets.mjs'
 import { RpcSocket } from './support/rpc_socket.mjs';
 import { Server } from './support/server.mjs';
 import { TcpPeer } from './support/tcp_peer.mjs';
-import { within } from './support/wait.mjs';
+import { until, within } from './support/wait.mjs';
 
 // The time a stop may take: clients give up for good some four seconds after they lost us.
 const drainTime = 5000;
@@ -159,7 +159,7 @@ for (const version of clients) {
         true,
       );
       assert.equal(await ask(client, 'getAvailableMessageCount', { connectionId }), 0);
-      assert.equal(await ask(client, 'getLiveSession', { connectionId }), true);
+      await until(() => ask(client, 'getLiveSession', { connectionId }), 'the session is taken on');
       assert.deepEqual([...new Set(messages.map((message) => message.id))], [live.messageId]);
       await disconnect(client);
     });
