@@ -316,8 +316,14 @@ func (w *World) readOne(t testing.TB, s *Socket, connection string) []Item {
 		items, err = s.Take(connection, TakeOptions{})
 		return err == nil
 	})
-	count, err := s.Count(connection)
-	status, failure := s.Status(connection)
+	var count int
+	var status Status
+	var failure error
+	eventually(t, 10*time.Second, connection+" can be counted at the end", func() bool {
+		count, err = s.Count(connection)
+		status, failure = s.Status(connection)
+		return err == nil && failure == nil
+	})
 	if err != nil || failure != nil || count != len(items) || status.MessageCount != len(items) {
 		t.Errorf("%s: at the end, gateway %d takes %d, counts %d, status %d (%v, %v)", connection,
 			s.Gateway, len(items), count, status.MessageCount, err, failure)

@@ -2,6 +2,7 @@ package history
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 )
@@ -242,7 +243,7 @@ func TestRedisGone(t *testing.T) {
 				"count":  func() error { _, err := s.Count("polling-0"); return err },
 				"take":   func() error { _, err := s.Take("polling-0", TakeOptions{}); return err },
 				"add":    func() error { _, err := s.Add("polling-0", int(load.tokens.Add(1)), "", w.Random, nil); return err },
-				"isLive": func() error { _, err := s.IsLive("live-0"); return err },
+				"isLive": func() error { _, err := s.IsLive("nobody's"); return err },
 				"open":   func() error { return s.Open("another", w.nextNumber()) },
 			} {
 				began := time.Now()
@@ -269,9 +270,10 @@ func TestDatabaseGone(t *testing.T) {
 	w.Database.Do(t, "kill")
 	load.Answered(t, 200, 20*time.Second) // adds go on
 	for _, g := range w.Gateways {
-		if code, body := g.Page("/readyz"); code != 503 {
-			t.Errorf("without the database, /readyz of gateway %d is %d: %s", g.Index, code, body)
-		}
+		eventually(t, 15*time.Second, "without the database, "+g.Name+" is not ready", func() bool {
+			code, _ := g.Page("/readyz")
+			return code == 503
+		})
 	}
 	w.Database.Do(t, "start")
 	end()
@@ -398,14 +400,13 @@ func TestSlowMediator(t *testing.T) {
 		t.Fatal(err)
 	}
 	sender := w.DialTo(1, nil)
-	large := object{"payload": object{"n": -1, "ciphertext": longText}}
 	for n := 0; n < 300; n++ {
-		if _, err := sender.Call("addMessage", object{"connectionId": "slow", "recipientDids": []string{},
-			"payload": large["payload"]}, nil); err != nil {
+		if _, err := sender.Add("slow", int(load.tokens.Add(1)), "", w.Random, longer); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if count, err := sender.Count("slow"); err != nil || count == 0 || count > 300 {
+	near := w.DialTo(0, nil)
+	if count, err := near.Count("slow"); err != nil || count == 0 || count == 300 {
 		t.Errorf("pending behind the slow mediator: %d %v", count, err)
 	}
 	load.Answered(t, 100, 5*time.Second)
@@ -418,13 +419,8 @@ func TestSlowMediator(t *testing.T) {
 	load.Stop(t, rules)
 }
 
-var longText = func() string {
-	text := make([]byte, 60_000)
-	for i := range text {
-		text[i] = 'c'
-	}
-	return string(text)
-}()
+// A member that makes a message long.
+var longer = object{"payload": object{"ciphertext": strings.Repeat("c", 60_000)}}
 
 func TestSigtermDrain(t *testing.T) {
 	w, load := underLoad(t, Setup{})
