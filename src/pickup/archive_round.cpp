@@ -48,8 +48,7 @@ void Archiver::Round::failed(const Error& error) {
   if (!report_.first_failure) report_.first_failure = error;
 }
 
-// --- partitions
-// -----------------------------------------------------------------------------------
+// --- partitions ----------------------------------------------------------------------------------
 
 Task<void> Archiver::Round::look(std::vector<std::uint32_t> partitions) {
   using Due = Result<std::vector<Connection>>;
@@ -153,8 +152,7 @@ Task<void> Archiver::Round::release_all() {
   held_.clear();
 }
 
-// --- claiming
-// -------------------------------------------------------------------------------------
+// --- claiming ------------------------------------------------------------------------------------
 
 Task<std::vector<Archiver::Round::Item>> Archiver::Round::claim_bulk() {
   std::vector<Item> items;
@@ -207,8 +205,7 @@ Task<std::optional<Archiver::Round::Item>> Archiver::Round::claim(Waiting from, 
   co_return item;
 }
 
-// --- moving
-// ---------------------------------------------------------------------------------------
+// --- moving --------------------------------------------------------------------------------------
 
 Task<void> Archiver::Round::move(std::vector<Item> items) {
   co_await keep_leases();

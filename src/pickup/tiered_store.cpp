@@ -64,8 +64,7 @@ Task<Result<AddOutcome>> TieredStore::add(NewMessage message, Deadline deadline)
   co_return co_await hot_.add(std::move(message), deadline);
 }
 
-// --- reading
-// --------------------------------------------------------------------------------------
+// --- reading -------------------------------------------------------------------------------------
 
 Task<Result<std::vector<StoredMessage>>> TieredStore::take(TakeQuery query, Deadline deadline) {
   const bool removes = query.mode == TakeMode::remove;
@@ -211,8 +210,7 @@ Task<void> TieredStore::note_nothing_cold(Connection connection, HotView view, D
   (void)co_await hot_.note_cold_empty(std::move(connection), std::move(view.cold_mark), deadline);
 }
 
-// --- removing
-// -------------------------------------------------------------------------------------
+// --- removing ------------------------------------------------------------------------------------
 
 Task<Result<TieredStore::Erasure>> TieredStore::erase(Connection connection,
                                                       std::vector<MessageId> ids, Deadline deadline,
@@ -227,8 +225,8 @@ Task<Result<TieredStore::Erasure>> TieredStore::erase(Connection connection,
   if (!erasure.view.cold_possible) co_return erasure;
   if (!erasure.view.removal_repeated && erasure.removed.size() == ids.size()) co_return erasure;
 
-  // What is withdrawn was somebody else's to remove.
-  ids = difference(ids, erasure.view.withdrawn);
+  // What is withdrawn was somebody else's to remove, or else this call's at its first attempt.
+  if (!erasure.view.removal_repeated) ids = difference(ids, erasure.view.withdrawn);
   if (ids.empty()) co_return erasure;
   co_await turn.next_steps();
   const auto cold = co_await cold_.remove(std::move(connection), std::move(ids), deadline);
@@ -338,8 +336,7 @@ Task<Result<std::set<Position>>> TieredStore::erase_cold_part(
   }
 }
 
-// --- about the whole
-// ------------------------------------------------------------------------------
+// --- about the whole -----------------------------------------------------------------------------
 
 Result<void> TieredStore::ready() const {
   if (auto hot = hot_.ready(); !hot) return hot;

@@ -75,8 +75,7 @@ Result<T> without_view(Result<HotAnswer<T>> answer) {
 
 }  // namespace
 
-// --- the hot tier
-// ---------------------------------------------------------------------------------
+// --- the hot tier --------------------------------------------------------------------------------
 
 // One operation's stay: holds the lock and drops what has expired.
 class MemoryHotStore::Visit {
@@ -362,8 +361,7 @@ Task<Result<void>> MemoryHotStore::note_cold_empty(Connection connection, std::s
   co_return Result<void>();
 }
 
-// --- archiving
-// ------------------------------------------------------------------------------------
+// --- archiving -----------------------------------------------------------------------------------
 
 Task<Result<std::optional<ArchiveLease>>> MemoryHotStore::lease(std::uint32_t partition,
                                                                 std::optional<ArchiveLease> held,
@@ -535,8 +533,7 @@ bool MemoryHotStore::knows_cold_empty(const Connection& connection) const {
   return found != queues_.end() && found->second.cold_empty;
 }
 
-// --- the cold tier
-// --------------------------------------------------------------------------------
+// --- the cold tier -------------------------------------------------------------------------------
 
 std::optional<Error> MemoryColdStore::enter(Deadline deadline) {
   if (failing_) {

@@ -95,8 +95,7 @@ void History::one_step() {
   }
 }
 
-// --- actors
-// ---------------------------------------------------------------------------------------
+// --- actors --------------------------------------------------------------------------------------
 
 void History::start_client() {
   const std::size_t gateway = below(gateways_.size());
@@ -287,8 +286,7 @@ Task<void> History::remove_all(std::size_t gateway, std::size_t from) {
   --clients_;
 }
 
-// --- judging
-// --------------------------------------------------------------------------------------
+// --- judging -------------------------------------------------------------------------------------
 
 History::Fact* History::find(std::size_t phone, Position position) {
   for (Fact& fact : facts_) {
