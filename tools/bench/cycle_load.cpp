@@ -88,7 +88,7 @@ class CycleLoad {
 
   Result<void> prepare() {
     Result<void> done = senders_.connect(target_.url(), options_.sockets);
-    if (done) done = receivers_.connect(target_.url(), options_.sockets);
+    if (done) done = receivers_.connect(target_.receiver_url(), options_.sockets);
     if (!done) return done;
     for (std::size_t i = 0; i < receivers_.size(); ++i) {
       receivers_[i].on_event([this, i](const client::Event& event) { received(i, event); });

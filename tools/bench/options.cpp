@@ -31,6 +31,8 @@ struct Row {
 
 constexpr std::array kRows = {
     Row{"url", Text{&Options::url}, "the gateway to load; loopback only, see --allow-remote"},
+    Row{"receiver-url", Text{&Options::receiver_url},
+        "cycle, latency: another gateway of the same installation, for the receivers"},
     Row{"start", Flag{&Options::start},
         "start an own `mpr serve` on free ports with a temporary data directory, stop it after"},
     Row{"backend", BackendName{}, "with --start: embedded or memory"},

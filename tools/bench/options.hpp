@@ -17,7 +17,8 @@ enum class Backend { embedded, memory };
 struct Options {
   std::string scenario;
   std::string url = "ws://127.0.0.1:3100";
-  std::string json_file;  // "-": standard output instead of the table
+  std::string receiver_url;  // where phones are live; empty: at the same gateway
+  std::string json_file;     // "-": standard output instead of the table
   std::uint64_t seconds = 5;
   std::uint64_t warmup_seconds = 1;
   std::uint64_t sockets = 4;

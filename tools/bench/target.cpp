@@ -4,6 +4,19 @@
 
 namespace mpr::bench {
 
+namespace {
+
+Result<client::Url> loadable(const std::string& address, const Options& options) {
+  auto url = client::parse_url(address);
+  if (url && !options.allow_remote && !client::is_loopback(url->host)) {
+    return fail(Errc::invalid_argument,
+                address + " is not loopback; --allow-remote loads it all the same");
+  }
+  return url;
+}
+
+}  // namespace
+
 Result<Target> Target::open(const Options& options) {
   Target target;
   if (const char* token = std::getenv("MPR_AUTH_TOKEN")) target.token_ = token;
@@ -19,13 +32,13 @@ Result<Target> Target::open(const Options& options) {
     const auto usage = usage_of(*target.pid_);
     if (!usage) return std::unexpected(usage.error());
   }
-  auto url = client::parse_url(address);
+  const auto url = loadable(address, options);
   if (!url) return std::unexpected(url.error());
-  if (!options.allow_remote && !client::is_loopback(url->host)) {
-    return fail(Errc::invalid_argument,
-                "--url " + address + " is not loopback; --allow-remote loads it all the same");
-  }
-  target.url_ = std::move(*url);
+  const auto receiver_url =
+      options.receiver_url.empty() ? url : loadable(options.receiver_url, options);
+  if (!receiver_url) return std::unexpected(receiver_url.error());
+  target.url_ = *url;
+  target.receiver_url_ = *receiver_url;
   return target;
 }
 

@@ -22,6 +22,7 @@ class Target {
   static Result<Target> open(const Options& options);
 
   const client::Url& url() const noexcept { return url_; }
+  const client::Url& receiver_url() const noexcept { return receiver_url_; }
   const std::string& token() const noexcept { return token_; }
   // Of the server's process; nullopt when its id is not known.
   std::optional<ProcessUsage> usage() const;
@@ -35,6 +36,7 @@ class Target {
   Target() = default;
 
   client::Url url_;
+  client::Url receiver_url_;
   std::string token_;
   std::optional<pid_t> pid_;
   std::unique_ptr<ServerProcess> own_;
