@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test';
 import { freePort } from '../src/ports.mjs';
 import { Server, until, World } from './support/world.mjs';
 
-describe('A gateway that restarts under two mediators', { timeout: 180_000 }, () => {
+describe('A gateway that restarts under two mediators', { timeout: 300_000 }, () => {
   let server;
   let world;
   before(async () => {
@@ -68,7 +68,7 @@ describe('A gateway that restarts under two mediators', { timeout: 180_000 }, ()
   }
 });
 
-describe('A gateway that dies, and a second one that takes over', { timeout: 120_000 }, () => {
+describe('A gateway that dies, and a second one that takes over', { timeout: 300_000 }, () => {
   // The embedded store has one process at a time: the second gateway opens it when the first is dead.
   let first;
   let second;
