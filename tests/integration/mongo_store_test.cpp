@@ -112,6 +112,18 @@ TEST_F(MongoStoreTest, AColdReadStopsAtThePositionAndLeavesOutTheWithdrawn) {
   EXPECT_EQ(loop_.run(store->status_cold(query.queue, part, patient()))->message_count, 2U);
 }
 
+TEST_F(MongoStoreTest, ACopyTakesThePlaceOfAnExpiredOneOfItsId) {
+  const auto store = open(uri_, PositionsFrom::hot_tier);
+  auto first = tier_message("m-1", 10);
+  first.message.expires_at = clock_.now() + std::chrono::seconds(1);
+  ASSERT_TRUE(copy(*store, {first}).has_value());
+  clock_.advance(std::chrono::seconds(2));
+  const auto results = copy(*store, {tier_message("m-1", 20), tier_message("m-2", 30)});
+  ASSERT_TRUE(results.has_value());
+  EXPECT_EQ((*results)[0].outcome, CopyOutcome::copied);
+  EXPECT_EQ(ids(*store), (Ids{"m-1", "m-2"}));
+}
+
 TEST_F(MongoStoreTest, ExpiredCopiesAreSweptAndCounted) {
   const auto store = open(uri_, PositionsFrom::hot_tier);
   auto batch = std::vector{tier_message("m-1", 1), tier_message("m-2", 2), tier_message("m-3", 3)};

@@ -33,14 +33,17 @@ Result<void> MessageQueues::copy_documents(std::span<Copied> copied, Deadline de
     *copied.front().result = {CopyOutcome::refused, refused.error().context};
     return {};
   }
+  std::vector<const Copied*> known;
   for (const Refusal& refusal : *refused) {
-    CopyResult& result = *copied[refusal.index].result;
+    const Copied& one = copied[refusal.index];
     if (refusal.duplicate) {
-      result.outcome = CopyOutcome::known;
+      one.result->outcome = CopyOutcome::known;
+      known.push_back(&one);
     } else {
-      result = {CopyOutcome::refused, refusal.reason};
+      *one.result = {CopyOutcome::refused, refusal.reason};
     }
   }
+  if (auto done = replace_expired(known, deadline); !done) return done;
   std::int64_t messages = 0;
   std::int64_t bytes = 0;
   for (const Copied& one : copied) {
@@ -49,6 +52,38 @@ Result<void> MessageQueues::copy_documents(std::span<Copied> copied, Deadline de
     bytes += static_cast<std::int64_t>(one.message->message.size());
   }
   state_.count(messages, bytes, 0);
+  return {};
+}
+
+// A message whose time is over gives its id back, although nobody has swept it away yet.
+Result<void> MessageQueues::replace_expired(std::span<const Copied* const> known,
+                                            Deadline deadline) {
+  if (known.empty()) return {};
+  Array ids;
+  std::vector<const Document*> documents;
+  for (const Copied* one : known) {
+    bson_iter_t id;
+    if (bson_iter_init_find(&id, one->document.get(), "_id")) ids.value(id);
+    documents.push_back(&one->document);
+  }
+  Document in;
+  in.array("$in", ids.done());
+  Document past;
+  past.time("$lte", state_.clock.now());
+  Document filter;
+  filter.document("_id", in);
+  filter.document("expiresAt", past);
+  const auto removed =
+      patiently(deadline, [&] { return database_.remove_many(Table::messages, filter); });
+  if (!removed) return std::unexpected(removed.error());
+  if (*removed == 0) return {};
+  const auto refused = patiently(
+      deadline, [&] { return database_.insert(Table::messages, documents, InsertOrder::any); });
+  if (!refused) return std::unexpected(refused.error());
+  for (const Copied* one : known) one->result->outcome = CopyOutcome::copied;
+  for (const Refusal& refusal : *refused) {
+    known[refusal.index]->result->outcome = CopyOutcome::known;
+  }
   return {};
 }
 

@@ -160,6 +160,7 @@ class MessageQueues {
     Document document;
   };
   Result<void> copy_documents(std::span<Copied> copied, Deadline deadline);
+  Result<void> replace_expired(std::span<const Copied* const> known, Deadline deadline);
 
   StoreState& state_;
   Database database_;
