@@ -222,7 +222,8 @@ void append_base64(std::string& out, const std::uint8_t* bytes, std::size_t size
   }
 }
 
-void append_members(std::string& out, bson_iter_t at, bool named) {
+void append_members(std::string& out, const bson_iter_t& before_first, bool named) {
+  bson_iter_t at = before_first;  // not by value: an argument would not be aligned as libbson asks
   out += named ? '{' : '[';
   bool first = true;
   while (bson_iter_next(&at)) {
