@@ -31,9 +31,6 @@ func (s *Socket) Add(connection string, token int, id string, random *rand.Rand,
 		params["messageId"] = id
 	}
 	for name, value := range more {
-		if name == "payload" {
-			value.(object)["n"] = token
-		}
 		params[name] = value
 	}
 	var receipt struct{ MessageID, ReceivedAt string }

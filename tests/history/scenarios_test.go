@@ -401,26 +401,29 @@ func TestSlowMediator(t *testing.T) {
 	}
 	sender := w.DialTo(1, nil)
 	for n := 0; n < 300; n++ {
-		if _, err := sender.Add("slow", int(load.tokens.Add(1)), "", w.Random, longer); err != nil {
+		if _, err := sender.Call("addMessage", longer, nil); err != nil {
 			t.Fatal(err)
 		}
 	}
-	near := w.DialTo(0, nil)
-	if count, err := near.Count("slow"); err != nil || count == 0 || count == 300 {
-		t.Errorf("pending behind the slow mediator: %d %v", count, err)
+	pending := func(s *Socket) int {
+		count := -1
+		_, _ = s.Call("getAvailableMessageCount", object{"connectionId": "slow"}, &count)
+		return count
+	}
+	if count := pending(w.DialTo(0, nil)); count <= 0 || count == 300 {
+		t.Errorf("pending behind the slow mediator: %d", count)
 	}
 	load.Answered(t, 100, 5*time.Second)
 	close(block)
 	slow.Cut()
 	eventually(t, 10*time.Second, "all its messages are visible", func() bool {
-		count, err := sender.Count("slow")
-		return err == nil && count == 300
+		return pending(sender) == 300
 	})
 	load.Stop(t, rules)
 }
 
-// A member that makes a message long.
-var longer = object{"payload": object{"ciphertext": strings.Repeat("c", 60_000)}}
+var longer = object{"connectionId": "slow", "recipientDids": []string{},
+	"payload": object{"ciphertext": strings.Repeat("c", 60_000)}}
 
 func TestSigtermDrain(t *testing.T) {
 	w, load := underLoad(t, Setup{})
