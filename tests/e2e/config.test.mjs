@@ -157,7 +157,7 @@ check('flags win over the environment, and that over the file', async () => {
     assert.doesNotThrow(() => readFileSync(join(byFlag, 'LOCK')));
     assert.throws(() => readFileSync(join(byEnvironment, 'LOCK')));
     assert.throws(() => readFileSync(join(byFile, 'LOCK')));
-    assert.match(server.log, /MPR_MAX_IN_FLIGHT/);
+    await until(() => /MPR_MAX_IN_FLIGHT/.test(server.log), 'the changed option is in the log');
   } finally {
     await server.stop();
   }
