@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
@@ -98,7 +99,10 @@ int serve(const Configuration& configuration, StopSignals& signals) {
   const int signal = signals.wait();
   log::info("draining; a second signal ends the process at once", {{"signal", strsignal(signal)}});
   signals.exit_on_next();
-  (*node)->drain();
+  if (!(*node)->drain()) {
+    log::warn("stopped while Redis or the database still owed answers");
+    std::_Exit(0);
+  }
   node->reset();
   log::info("stopped");
   return 0;

@@ -141,12 +141,14 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
 }
 
 void Node::Parts::stop() {
-  if (std::exchange(serving, false)) {
+  const bool served = std::exchange(serving, false);
+  if (served) {
     pages->begin_draining();
     server.drain();
-    storage->end_background();
-    server.join();
   }
+  // From here on the directory calls the service no more; what it started is waited for below.
+  if (storage) storage->end_background();
+  if (served) server.join();
   if (pushing) pushing->drain();
   if (ops) ops->stop();
 }
@@ -166,6 +168,9 @@ Result<std::unique_ptr<Node>> Node::start(const Settings& settings,
 std::uint16_t Node::ws_port() const noexcept { return parts_->ws_port; }
 std::uint16_t Node::app_port() const noexcept { return parts_->app_port; }
 std::size_t Node::restored_sessions() const noexcept { return parts_->restored; }
-void Node::drain() { parts_->stop(); }
+bool Node::drain() {
+  parts_->stop();
+  return !parts_->service->busy();
+}
 
 }  // namespace mpr

@@ -119,6 +119,7 @@ void RedisDirectory::leave() {
     spawn(say_goodbye(said));
   });
   said->get_future().wait();  // each step has a deadline
+  inbox_->close();
 }
 
 Task<void> RedisDirectory::say_goodbye(std::shared_ptr<std::promise<void>> said) {

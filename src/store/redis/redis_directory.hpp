@@ -65,7 +65,7 @@ class RedisDirectory final : public LiveDirectory {
   RedisDirectory& operator=(const RedisDirectory&) = delete;
 
   // Tells everybody that this gateway ends: its sessions are lost at once. Blocks for seconds at
-  // most. The destructor does it too.
+  // most; when it returns, the listener is called no more. The destructor does it too.
   void leave();
 
   Task<Result<Epoch>> open(Connection connection, SessionId session_id, Position opened_at,

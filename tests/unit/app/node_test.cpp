@@ -40,8 +40,8 @@ TEST_F(NodeTest, ListensOnPortsOfTheSystemsChoiceAndDrains) {
     EXPECT_NE((*node)->app_port(), 0);
     EXPECT_EQ((*node)->restored_sessions(), 0U);
     const std::uint16_t port = (*node)->ws_port();
-    (*node)->drain();
-    (*node)->drain();
+    EXPECT_TRUE((*node)->drain());
+    EXPECT_TRUE((*node)->drain());
     EXPECT_TRUE(Listener::open("127.0.0.1", port)) << "the port is free again";
   }
 }
