@@ -408,7 +408,9 @@ func (q *queue) checkSessions(verdict *Verdict, rules Rules) {
 				if removedThrough[operation.Socket] == nil {
 					removedThrough[operation.Socket] = map[int]time.Duration{}
 				}
-				removedThrough[operation.Socket][m.token] = operation.End
+				if before, known := removedThrough[operation.Socket][m.token]; !known || operation.End < before {
+					removedThrough[operation.Socket][m.token] = operation.End
+				}
 			}
 		}
 	}

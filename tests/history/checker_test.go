@@ -89,6 +89,8 @@ func TestCheckerFindsEachViolation(t *testing.T) {
 			[]Operation{added(1, 0, 1), removed(2, 3, 1), added(1, 4, 5)}},
 		{"an event behind the acknowledgement on its socket", "came back in an event", nil,
 			[]Operation{opened(0), added(1, 1, 2), removed(3, 4, 1), delivered(5, 1)}},
+		{"an event behind the first of two acknowledgements", "came back in an event", nil,
+			[]Operation{opened(0), added(1, 1, 2), removed(3, 4, 1), delivered(5, 1), removed(6, 7, 1)}},
 		{"an event long after the acknowledgement elsewhere", "came back in an event", nil,
 			[]Operation{opened(0), added(1, 1, 2), onSocket(removed(3, 4, 1), 2), delivered(500, 1)}},
 		{"stored twice under two ids", "was stored 2 times", append(items(1), Item{1, "another-id"}),
