@@ -1,5 +1,5 @@
-// A WebSocket server for one client, on the loopback interface and on the test's own event loop:
-// the test says what it answers, byte for byte if need be.
+// A WebSocket server on the loopback interface and on the test's own event loop: the test says what
+// it answers, byte for byte if need be. It speaks to one client at a time, the newest.
 #pragma once
 
 #include <boost/asio/buffer.hpp>
@@ -7,6 +7,7 @@
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/write.hpp>
 #include <functional>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -23,18 +24,20 @@ class ScriptedServer {
   using Tcp = boost::asio::ip::tcp;
 
   explicit ScriptedServer(boost::asio::io_context& io)
-      : acceptor_(io, Tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0)), socket_(io) {
-    acceptor_.async_accept(socket_, [this](const boost::system::error_code& error) {
-      if (!error) read();
-    });
+      : acceptor_(io, Tcp::endpoint(boost::asio::ip::address_v4::loopback(), 0)),
+        port_(acceptor_.local_endpoint().port()),
+        socket_(io) {
+    accept();
   }
 
-  Url url() const { return {"127.0.0.1", acceptor_.local_endpoint().port(), "/"}; }
+  Url url() const { return {"127.0.0.1", port_, "/"}; }
 
   // Called with every text message of the client.
   std::function<void(std::string_view text)> on_message = [](std::string_view) {};
   // What to answer instead of a correct handshake; empty: the correct one.
   std::string handshake_answer;
+  // While set, handshakes are not answered; see answer_handshake().
+  bool holds_handshakes = false;
   // Sent in the same write as the handshake's answer.
   std::string behind_handshake;
 
@@ -48,16 +51,37 @@ class ScriptedServer {
     boost::asio::write(socket_, boost::asio::buffer(bytes), ignored);
   }
   void drop() { socket_.close(); }
+  // From now on connecting is refused.
+  void stop_listening() { acceptor_.close(); }
+  void answer_handshake() {
+    holds_handshakes = false;
+    if (!open_ && http_head_bytes(head_, 0) > 0) shake_hands({});
+  }
 
   std::vector<std::string> pongs;
   std::vector<websocket::CloseCode> closes;
-  std::size_t reads = 0;  // how often bytes came after the handshake
+  std::size_t reads = 0;                // how often bytes came after the handshake
+  std::vector<std::string> handshakes;  // the heads of the requests that were answered
 
  private:
+  void accept() {
+    acceptor_.async_accept([this](const boost::system::error_code& error, Tcp::socket socket) {
+      if (error) return;
+      socket_ = std::move(socket);
+      ++connection_;
+      open_ = false;
+      head_.clear();
+      reader_.emplace(websocket::Role::server, kMaxMessageBytes);
+      read();
+      accept();
+    });
+  }
+
   void read() {
     socket_.async_read_some(boost::asio::buffer(buffer_),
-                            [this](const boost::system::error_code& error, std::size_t bytes) {
-                              if (error) return;
+                            [this, connection = connection_](const boost::system::error_code& error,
+                                                             std::size_t bytes) {
+                              if (error || connection != connection_) return;
                               if (open_) {
                                 ++reads;
                                 take(std::span(buffer_.data(), bytes));
@@ -70,8 +94,9 @@ class ScriptedServer {
 
   void shake_hands(std::string_view bytes) {
     head_ += bytes;
-    if (http_head_bytes(head_, 0) == 0) return;
+    if (http_head_bytes(head_, 0) == 0 || holds_handshakes) return;
     open_ = true;
+    handshakes.push_back(head_);
     const auto request = parse_request_head(head_);
     const auto answer = websocket::answer_upgrade(*request);
     const auto* upgrade = std::get_if<websocket::Upgrade>(&answer);
@@ -80,9 +105,9 @@ class ScriptedServer {
   }
 
   void take(std::span<char> bytes) {
-    reader_.feed(bytes);
-    for (;;) {
-      const websocket::Event event = reader_.next();
+    reader_->feed(bytes);
+    while (socket_.is_open()) {
+      const websocket::Event event = reader_->next();
       if (event.kind == websocket::Event::Kind::need_more) return;
       if (event.kind == websocket::Event::Kind::message) on_message(event.payload);
       if (event.kind == websocket::Event::Kind::pong) pongs.emplace_back(event.payload);
@@ -90,12 +115,16 @@ class ScriptedServer {
     }
   }
 
+  static constexpr std::size_t kMaxMessageBytes = 1 << 20;
+
   Tcp::acceptor acceptor_;
+  const std::uint16_t port_;
   Tcp::socket socket_;
+  std::uint64_t connection_ = 0;  // counts them
   bool open_ = false;
   std::string head_;
   std::vector<char> buffer_ = std::vector<char>(65536);
-  websocket::FrameReader reader_{websocket::Role::server, 1 << 20};
+  std::optional<websocket::FrameReader> reader_;
 };
 
 }  // namespace mpr::client
