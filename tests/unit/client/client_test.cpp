@@ -1,6 +1,5 @@
 #include <mpr/client.hpp>
 
-
 #include "tests/unit/client/client_bed.hpp"
 
 namespace mpr::client {
