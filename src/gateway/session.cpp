@@ -69,8 +69,7 @@ Session::~Session() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-// --- input
-// ----------------------------------------------------------------------------------------
+// --- input -----------------------------------------------------------------------------------
 
 void Session::on_ready(IoThread::Ready ready) {
   try {
@@ -211,8 +210,7 @@ void Session::on_protocol_error(const Event& event) {
   last_words_ = true;
 }
 
-// --- calls
-// ----------------------------------------------------------------------------------------
+// --- calls -----------------------------------------------------------------------------------
 
 void Session::on_message(std::string_view text) {
   rpc::Frame frame = home_.decoder().decode(text);
@@ -315,8 +313,7 @@ void Session::call_ended() {
   }
 }
 
-// --- output
-// ---------------------------------------------------------------------------------------
+// --- output ----------------------------------------------------------------------------------
 
 template <class Write>
 void Session::send_text(std::size_t expected_bytes, Write&& write) {
@@ -460,8 +457,7 @@ void Session::set_interest() {
   if (wanted != interest_) home_.io().change(fd_, *this, interest_ = wanted);
 }
 
-// --- time and end
-// ---------------------------------------------------------------------------------
+// --- time and end ----------------------------------------------------------------------------
 
 void Session::check_time(SteadyTime now) {
   const Server::Options& options = home_.options();

@@ -110,8 +110,7 @@ void SocketThread::take_in_mail() {
   parcels_.clear();
 }
 
-// --- the end of a turn
-// ----------------------------------------------------------------------------
+// --- the end of a turn -----------------------------------------------------------------------
 
 void SocketThread::end_turn() {
   for (int pass = 0; pass < kPassesPerTurn; ++pass) {
@@ -167,8 +166,7 @@ void SocketThread::tell_service() {
   }
 }
 
-// --- time
-// -----------------------------------------------------------------------------------------
+// --- time ------------------------------------------------------------------------------------
 
 void SocketThread::tick() {
   const auto now = io_.now();
@@ -181,8 +179,7 @@ void SocketThread::tick() {
   }
 }
 
-// --- the end of the server
-// ------------------------------------------------------------------------
+// --- the end of the server -------------------------------------------------------------------
 
 void SocketThread::start_draining(const SharedText& event, EventMask events) {
   draining_ = true;

@@ -91,8 +91,7 @@ TEST(RedisClient, AnswersARequestWithoutCommands) {
   EXPECT_TRUE(values->empty());
 }
 
-// --- logging in
-// -----------------------------------------------------------------------------------
+// --- logging in ------------------------------------------------------------------------------
 
 TEST(RedisClient, LogsInWithAPasswordAndSelectsTheDatabase) {
   RedisServer server({"requirepass secret"});
@@ -247,8 +246,7 @@ TEST(RedisClient, RefusesACertificateOfAnotherName) {
       << connected.error().context;
 }
 
-// --- deadlines and broken connections
-// -------------------------------------------------------------
+// --- deadlines and broken connections --------------------------------------------------------
 
 TEST(RedisClient, FailsAtTheDeadlineWhenNobodyListens) {
   RedisServer server;
@@ -516,8 +514,7 @@ TEST(RedisClient, AnswersWithFreshConnectionsOnEachThread) {
   }
 }
 
-// --- channels
-// -------------------------------------------------------------------------------------
+// --- channels --------------------------------------------------------------------------------
 
 TEST(RedisClient, HearsChannelsAgainAfterARestart) {
   RedisServer server;

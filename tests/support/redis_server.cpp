@@ -114,8 +114,7 @@ CommandOutcome run_command(const std::vector<std::string>& words) {
   return outcome;
 }
 
-// --- one server
-// -----------------------------------------------------------------------------------
+// --- one server ------------------------------------------------------------------------------
 
 RedisServer::RedisServer(std::vector<std::string> config, int also)
     : port_(free_port(also)), config_(std::move(config)) {
@@ -186,8 +185,7 @@ std::string RedisServer::cli(std::vector<std::string> words) const {
   return trimmed(run_command(all).output);
 }
 
-// --- a cluster
-// ------------------------------------------------------------------------------------
+// --- a cluster -------------------------------------------------------------------------------
 
 RedisCluster::RedisCluster(std::vector<std::string> config) {
   // The bus uses port + 10000.

@@ -40,8 +40,7 @@ Lane::~Lane() {
   while (first_ != nullptr) delete std::exchange(first_, first_->following);
 }
 
-// --- the turn of the thread
-// -----------------------------------------------------------------------
+// --- the turn of the thread ------------------------------------------------------------------
 
 void Lane::at_turn_end() {
   if (shared_.map_version() != map_version_) adopt_map();
@@ -145,8 +144,7 @@ std::string Lane::reason_for(const Operation& operation) {
   return node->problem().empty() ? std::string() : ": " + node->problem();
 }
 
-// --- nodes and the map
-// ----------------------------------------------------------------------------
+// --- nodes and the map -----------------------------------------------------------------------
 
 Node& Lane::node(const ServerAddress& address) {
   std::unique_ptr<Node>& node = nodes_[to_text(address)];
@@ -195,8 +193,7 @@ void Lane::forget_nodes() {
   });
 }
 
-// --- operations
-// -----------------------------------------------------------------------------------
+// --- operations ------------------------------------------------------------------------------
 
 void Lane::start(Request request, Deadline deadline, Waiter& waiter, Target target) {
   auto* operation = new Operation(std::move(request));
@@ -394,8 +391,7 @@ void Lane::open_gate(std::uint16_t slot) {
   }
 }
 
-// --- the end of an operation
-// ----------------------------------------------------------------------
+// --- the end of an operation -----------------------------------------------------------------
 
 void Lane::complete(Operation& operation, Outcome<std::vector<Value>> outcome) {
   std::exchange(operation.waiter, nullptr)->done(std::move(outcome));

@@ -47,8 +47,7 @@ void Watch::watch_primaries(TimePoint now) {
   for (const ServerAddress& address : lane_.map()->primaries) look_after(address);
 }
 
-// --- the slot map
-// ---------------------------------------------------------------------------------
+// --- the slot map ----------------------------------------------------------------------------
 
 // Whoever may know. While all is well the primaries are asked in turn; after a failure also those
 // that were configured, and the replicas.
@@ -112,8 +111,7 @@ void Watch::done(Outcome<std::vector<Value>> outcome) {
   }
 }
 
-// --- readiness
-// ------------------------------------------------------------------------------------
+// --- readiness -------------------------------------------------------------------------------
 
 Result<void> Watch::state() {
   const auto check = [&](const ServerAddress& address) -> Result<void> {

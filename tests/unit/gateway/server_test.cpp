@@ -22,8 +22,7 @@ const std::string kUnauthorized = R"("code":401)";
 
 bool contains(std::string_view text, std::string_view part) { return text.contains(part); }
 
-// --- the handshake
-// --------------------------------------------------------------------------------
+// --- the handshake ---------------------------------------------------------------------------
 
 TEST(Server, RefusesWhatIsNoWebSocketHandshake) {
   ServerBed bed;
@@ -72,8 +71,7 @@ TEST(Server, ReadsFramesThatComeRightBehindTheHandshake) {
   EXPECT_TRUE(contains(answer, result(R"("pong")", "1"))) << answer;
 }
 
-// --- frames
-// ---------------------------------------------------------------------------------------
+// --- frames ----------------------------------------------------------------------------------
 
 TEST(Server, AnswersTextAndBinaryAndFragmentedFramesWithText) {
   ServerBed bed;
@@ -127,8 +125,7 @@ TEST(Server, TakesMessagesOfManyMegabytes) {
   EXPECT_TRUE(contains(taken, R"("encryptedMessage":)" + payload));
 }
 
-// --- calls
-// ----------------------------------------------------------------------------------------
+// --- calls -----------------------------------------------------------------------------------
 
 TEST(Server, AnswersABatchInTheOrderOfItsMembers) {
   ServerBed bed;
@@ -229,8 +226,7 @@ TEST(Server, FinishesTheCallsOfASocketThatIsGone) {
   }
 }
 
-// --- logging in
-// -----------------------------------------------------------------------------------
+// --- logging in ------------------------------------------------------------------------------
 
 TEST(Server, LetsNobodyDoAnythingBeforeLoggingIn) {
   ServerBed bed({.auth_token = "secret"});
@@ -258,8 +254,7 @@ TEST(Server, AnswersLoginWithTrueWhenNobodyHasTo) {
   EXPECT_EQ(socket.call("rpc.login", R"({"token":"anything"})"), result("true", "1"));
 }
 
-// --- the end
-// --------------------------------------------------------------------------------------
+// --- the end ---------------------------------------------------------------------------------
 
 TEST(Server, DrainsByAnsweringAndClosingWith1012) {
   ServerBed bed;
