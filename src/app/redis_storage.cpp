@@ -65,11 +65,7 @@ class ArchiverThread {
 // The members stand in the order of who outlives whom.
 class RedisStorage final : public Storage, public MigrationTarget {
  public:
-  struct Needs {
-    Clock& clock;
-    Metrics& metrics;
-  };
-  explicit RedisStorage(Needs needs) : ports_(needs) {}
+  explicit RedisStorage(Ports ports) : ports_(ports) {}
   ~RedisStorage() override { end_background(); }
 
   // The servers and the stores on them.
@@ -102,7 +98,7 @@ class RedisStorage final : public Storage, public MigrationTarget {
   void choose_store(const Settings& settings);
   void find(Finding::Kind kind, std::string text) { findings_.push_back({kind, std::move(text)}); }
 
-  const Needs ports_;
+  const Ports ports_;
   std::vector<Finding> findings_;
   std::unique_ptr<redis::Client> client_;
   std::unique_ptr<RedisStore> hot_;
@@ -304,7 +300,7 @@ Result<redis::ClientOptions> redis_client_options(const Settings& settings) {
 
 Result<std::unique_ptr<Storage>> open_redis_storage(const Settings& settings, const GatewayId& self,
                                                     Storage::Ports ports) {
-  auto storage = std::make_unique<RedisStorage>(RedisStorage::Needs{ports.clock, ports.metrics});
+  auto storage = std::make_unique<RedisStorage>(ports);
   if (auto opened = storage->open_stores(settings); !opened) return std::unexpected(opened.error());
   if (auto joined = storage->join(settings, self); !joined) return std::unexpected(joined.error());
   return std::unique_ptr<Storage>(std::move(storage));
@@ -312,7 +308,7 @@ Result<std::unique_ptr<Storage>> open_redis_storage(const Settings& settings, co
 
 Result<std::unique_ptr<MigrationTarget>> MigrationTarget::open(const Settings& settings,
                                                                Clock& clock, Metrics& metrics) {
-  auto storage = std::make_unique<RedisStorage>(RedisStorage::Needs{clock, metrics});
+  auto storage = std::make_unique<RedisStorage>(Storage::Ports{clock, metrics});
   if (auto opened = storage->open_stores(settings); !opened) return std::unexpected(opened.error());
   return std::unique_ptr<MigrationTarget>(std::move(storage));
 }

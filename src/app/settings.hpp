@@ -52,7 +52,7 @@ struct Settings {
   // Redis and MongoDB
   Secret redis_url;
   RedisType redis_type = RedisType::automatic;
-  Secret redis_nodes;  // may carry a password
+  Secret redis_nodes;
   std::string redis_nat_map;
   std::filesystem::path redis_ca_file;
   std::string redis_prefix;

@@ -23,6 +23,13 @@ std::vector<std::string> start_warnings(const Settings& settings) {
     warnings.emplace_back(
         "messages are kept in memory only (MPR_BACKEND): they are gone when the process ends");
   }
+  const bool archives = settings.backend == Backend::redis && !settings.mongodb_uri.empty() &&
+                        settings.durability != DurabilityMode::durable;
+  if (archives && settings.threshold_timestamp <= settings.call_timeout) {
+    warnings.emplace_back(
+        "THRESHOLD_TIMESTAMP is not longer than MPR_CALL_TIMEOUT_MS: a call that began before a "
+        "message came may miscount while that message moves to MongoDB");
+  }
   if (const auto room = room_for_connections(); room < settings.max_connections) {
     warnings.push_back("MPR_MAX_CONNECTIONS is " + std::to_string(settings.max_connections) +
                        " but the limit of open files leaves room for " + std::to_string(room) +

@@ -1,5 +1,5 @@
 // The store and the directory that the options ask for, with everything behind them: clients of
-// servers, tiers, the archiver. Apart from the push providers, storage.cpp names every adapter.
+// servers, tiers, the archiver. storage.cpp and redis_storage.cpp name the adapters.
 //
 // For the main thread; store() and directory() are used by any. Opened before the gateway's io
 // threads begin, closed after they have ended, except that end_background() may come before.
@@ -19,7 +19,6 @@ namespace mpr {
 class Storage {
  public:
   struct Ports {
-    IdSource& ids;
     Clock& clock;
     Metrics& metrics;
   };

@@ -100,7 +100,7 @@ class Node::Parts {
 };
 
 Result<void> Node::Parts::start(const Settings& settings, std::vector<std::string> warnings) {
-  auto opened = Storage::open(settings, ids.next_gateway_id(), {ids, clock, metrics});
+  auto opened = Storage::open(settings, ids.next_gateway_id(), {clock, metrics});
   if (!opened) return std::unexpected(opened.error());
   storage = std::move(*opened);
   for (const Storage::Finding& finding : storage->findings()) report(finding, warnings);

@@ -98,8 +98,9 @@ class HotStore : public MessageStore {
   // Ghosts: a batch that is claimed under another lease than it was claimed first is a ghost batch
   // for ten minutes: whoever had the first lease may still write copies of it. What its owner
   // removes of it meanwhile is withdrawn, also if it has left the hot tier, and for ten minutes
-  // from then on; when they are over, claim() names it, so that a copy that came to light is
-  // erased. Not earlier: the removal itself still has to find, and to report, the rightful copy.
+  // from then on; when they are over, claim() names it for the last time, so that a copy that came
+  // to light is erased. Earlier claims may name it too: then the removal under way may find, and
+  // report, nothing, although the message is gone as it should be.
 
   virtual std::uint32_t partitions() const = 0;
 

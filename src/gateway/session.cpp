@@ -523,8 +523,8 @@ void Session::end() {
   published_bytes_ = 0;
   outbox_.clear();
   handshake_.reset();
-  home_.socket_gone(over_limit_);
   if (was_open_) home_.metrics().sockets_open.add(-1);
+  home_.socket_gone(over_limit_);
   if (!has_calls()) home_.see_to(*this);
 }
 

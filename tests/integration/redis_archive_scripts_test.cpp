@@ -90,6 +90,18 @@ TEST_F(ArchiveScripts, SettleDueLeavesTheMarkOfAnArchivedQueueForAWhile) {
   EXPECT_GT(std::stoi(run({"PTTL", "{t}c"})), 500'000);
 }
 
+TEST_F(ArchiveScripts, SettleDueForgetsNoQueueBeforeItsGhostsWereNamedForTheLastTime) {
+  run({"ZADD", "{t}due", "10", "member"});
+  run({"HSET", "{t}c", "mark", "0", "g:1-0", "2000:s10", "g:2-0", "1000:s10"});
+  EXPECT_EQ(settle_due(), "[1000 0]");
+  EXPECT_EQ(score(), "1000");
+  hold_lease("4");
+  EXPECT_EQ(claim("4"), "[1 [] [1-0 s10 2-0 s10]]");
+  EXPECT_EQ(run({"HGET", "{t}c", "g:1-0"}), "nil") << "its time is long over";
+  EXPECT_EQ(settle_due(), "['' 0]");
+  EXPECT_EQ(score(), "nil");
+}
+
 TEST_F(ArchiveScripts, SettleDueNamesAQueueWhoseBatchIsUnfinished) {
   run({"ZADD", "{t}due", "10", "member"});
   run({"HSET", "{t}m", "1-0", "s10", "lease", "4 55"});

@@ -39,6 +39,20 @@ TEST(StartWarnings, SayThatMemoryForgets) {
                                "when the process ends"});
 }
 
+TEST(StartWarnings, SayThatMessagesMoveWhileCallsStillRun) {
+  Settings hasty = safe();
+  hasty.backend = Backend::redis;
+  hasty.mongodb_uri = Secret("mongodb://h");
+  hasty.call_timeout = std::chrono::milliseconds(1800);
+  hasty.threshold_timestamp = std::chrono::milliseconds(1801);
+  EXPECT_TRUE(start_warnings(hasty).empty());
+  hasty.threshold_timestamp = std::chrono::milliseconds(1800);
+  ASSERT_EQ(start_warnings(hasty).size(), 1U);
+  EXPECT_TRUE(start_warnings(hasty).front().starts_with("THRESHOLD_TIMESTAMP is not longer"));
+  hasty.durability = DurabilityMode::durable;
+  EXPECT_TRUE(start_warnings(hasty).empty());
+}
+
 TEST(StartWarnings, SayThatThereAreMoreConnectionsThanFiles) {
   Settings many = safe();
   many.max_connections = SIZE_MAX;

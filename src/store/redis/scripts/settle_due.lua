@@ -4,7 +4,8 @@
 -- KEYS: as in queue.lua; 8 the due index; 9 queues set aside: HASH of member -> "entry until"
 -- ARGV: 1 now (ms); 2 member of the due index; 3 how long a queue has to be empty (ms)
 -- Answer: {since when there is something to do (ms) or '', expired entries}: when the oldest
---   message was accepted, or an unfinished batch was claimed; '' too if the queue is set aside
+--   message was accepted, or an unfinished batch was claimed, or when a withdrawn ghost has had its
+--   time (which may be to come); '' too if the queue is set aside
 local function score(at)
   redis.call('ZADD', KEYS[8], 'XX', at, ARGV[2])
 end
@@ -34,12 +35,31 @@ local function forget()
   end
 end
 
+-- When the first withdrawn ghost may be named by claim() for the last time; nothing: there is none.
+local function first_ghost()
+  local first
+  local noted = redis.call('HGETALL', TIERS)
+  for i = 1, #noted, 2 do
+    if string.sub(noted[i], 1, 2) == 'g:' then
+      local deadline = tonumber(string.match(noted[i + 1], '^%d+'))
+      first = math.min(first or deadline, deadline)
+    end
+  end
+  return first
+end
+
 local items = redis.call('XRANGE', QUEUE, '-', '+', 'COUNT', 1)
 if not items[1] then
   redis.call('HDEL', KEYS[9], ARGV[2])
   if claimed < math.huge then
     score(string.format('%.0f', claimed))
     return {string.format('%.0f', claimed), 0}
+  end
+  -- A copy that a paused archiver wrote has to be erased before the queue is forgotten.
+  local ghost = first_ghost()
+  if ghost then
+    score(string.format('%.0f', ghost))
+    return {string.format('%.0f', ghost), 0}
   end
   local newest = newest_time()
   local idle = not newest or time_ms() - newest >= tonumber(ARGV[3])
