@@ -139,59 +139,48 @@ void AddOperation::apply(CommitGroup& group) {
   answer(outcome_, group);
 }
 
+Staged RemovalOperation::stage(CommitGroup& group) {
+  if (group.adds_to(queue_key)) return Staged::later;
+  std::vector<IndexEntry*> found = found_in(group);
+  const auto fit = removals_that_fit(group, group.store().log.most_room(), found.size());
+  if (!fit) return Staged::needs_room;
+  complete_ = *fit == found.size();
+  found.resize(*fit);
+  staged_ = std::move(found);
+  if (!staged_.empty()) group.put_removal(staged_);
+  return complete_ ? Staged::in_group : Staged::in_part;
+}
+
+void RemovalOperation::apply(CommitGroup& group) {
+  remove_staged(group, staged_, outcome_);
+  if (!complete_) return;
+  outcome_.remaining = pending_in(group, queue_key);
+  answer(std::move(outcome_), group);
+}
+
 RemoveOperation::RemoveOperation(const std::vector<MessageId>& ids, const KeyedHash& hash,
                                  const Hash128& queue_key, Deadline d)
-    : AnsweredOperation(d, queue_key, sizeof *this + ids.size() * sizeof(Hash128)) {
+    : RemovalOperation(d, queue_key, sizeof *this + ids.size() * sizeof(Hash128)) {
   id_keys_.reserve(ids.size());
   for (const MessageId& id : ids) {
     id_keys_.push_back(QueueIndex::key_in(hash, queue_key, id.value));
   }
 }
 
-Staged RemoveOperation::stage(CommitGroup& group) {
-  if (group.adds_to(queue_key)) return Staged::later;
+std::vector<IndexEntry*> RemoveOperation::found_in(CommitGroup& group) {
   std::vector<IndexEntry*> found;
-  for (std::size_t i = next_; i < id_keys_.size(); ++i) {
-    IndexEntry* const entry = group.index().find(queue_key, id_keys_[i]);
+  for (const Hash128& id_key : id_keys_) {
+    IndexEntry* const entry = group.index().find(queue_key, id_key);
     if (entry && !entry->staged_for_removal) found.push_back(entry);
   }
   // An id that is given twice is removed once.
   std::sort(found.begin(), found.end());
   found.erase(std::unique(found.begin(), found.end()), found.end());
-  const auto fit = removals_that_fit(group, group.store().log.most_room(), found.size());
-  if (!fit) return Staged::needs_room;
-  complete_ = *fit == found.size();
-  found.resize(*fit);
-  staged_ = std::move(found);
-  if (!staged_.empty()) group.put_removal(staged_);
-  return complete_ ? Staged::in_group : Staged::in_part;
+  return found;
 }
 
-void RemoveOperation::apply(CommitGroup& group) {
-  remove_staged(group, staged_, outcome_);
-  if (!complete_) return;
-  outcome_.remaining = pending_in(group, queue_key);
-  answer(std::move(outcome_), group);
-}
-
-Staged RemoveAllOperation::stage(CommitGroup& group) {
-  if (group.adds_to(queue_key)) return Staged::later;
-  std::vector<IndexEntry*> found =
-      group.index().all_of(scope_, std::numeric_limits<std::size_t>::max());
-  const auto fit = removals_that_fit(group, group.store().log.most_room(), found.size());
-  if (!fit) return Staged::needs_room;
-  complete_ = *fit == found.size();
-  found.resize(*fit);
-  staged_ = std::move(found);
-  if (!staged_.empty()) group.put_removal(staged_);
-  return complete_ ? Staged::in_group : Staged::in_part;
-}
-
-void RemoveAllOperation::apply(CommitGroup& group) {
-  remove_staged(group, staged_, outcome_);
-  if (!complete_) return;
-  outcome_.remaining = pending_in(group, queue_key);
-  answer(std::move(outcome_), group);
+std::vector<IndexEntry*> RemoveAllOperation::found_in(CommitGroup& group) {
+  return group.index().all_of(scope_, std::numeric_limits<std::size_t>::max());
 }
 
 Staged TakeOperation::stage(CommitGroup& group) {

@@ -79,33 +79,43 @@ class AddOperation final : public AnsweredOperation<AddOutcome> {
   std::uint32_t offset_ = 0;
 };
 
-class RemoveOperation final : public AnsweredOperation<RemoveOutcome> {
+// A removal, which goes over several groups when one has no room for all of it.
+class RemovalOperation : public AnsweredOperation<RemoveOutcome> {
  public:
-  RemoveOperation(const std::vector<MessageId>& ids, const KeyedHash& hash,
-                  const Hash128& queue_key, Deadline d);
-  Staged stage(CommitGroup& group) override;
-  void apply(CommitGroup& group) override;
+  using AnsweredOperation::AnsweredOperation;
+  Staged stage(CommitGroup& group) final;
+  void apply(CommitGroup& group) final;
+
+ protected:
+  // What is still there of what is to go, each entry once.
+  virtual std::vector<IndexEntry*> found_in(CommitGroup& group) = 0;
 
  private:
-  std::vector<Hash128> id_keys_;
-  std::size_t next_ = 0;  // of id_keys_, when the operation goes over several groups
   std::vector<IndexEntry*> staged_;
   bool complete_ = false;
   RemoveOutcome outcome_;
 };
 
-class RemoveAllOperation final : public AnsweredOperation<RemoveOutcome> {
+class RemoveOperation final : public RemovalOperation {
  public:
-  RemoveAllOperation(const QueueIndex::Scope& scope, Deadline d)
-      : AnsweredOperation(d, scope.queue, sizeof *this), scope_(scope) {}
-  Staged stage(CommitGroup& group) override;
-  void apply(CommitGroup& group) override;
+  RemoveOperation(const std::vector<MessageId>& ids, const KeyedHash& hash,
+                  const Hash128& queue_key, Deadline d);
 
  private:
+  std::vector<IndexEntry*> found_in(CommitGroup& group) override;
+
+  std::vector<Hash128> id_keys_;
+};
+
+class RemoveAllOperation final : public RemovalOperation {
+ public:
+  RemoveAllOperation(const QueueIndex::Scope& scope, Deadline d)
+      : RemovalOperation(d, scope.queue, sizeof *this), scope_(scope) {}
+
+ private:
+  std::vector<IndexEntry*> found_in(CommitGroup& group) override;
+
   const QueueIndex::Scope scope_;
-  std::vector<IndexEntry*> staged_;
-  bool complete_ = false;
-  RemoveOutcome outcome_;
 };
 
 // A take that removes what it returns. It reads the messages from the log while it is staged: what
