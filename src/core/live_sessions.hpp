@@ -31,6 +31,8 @@ enum class Offer {
   blocked,     // pending: when last tried, the socket took nothing or no other socket was there
 };
 
+class SessionTable;
+
 class LiveSessions {
  public:
   struct Limits {
@@ -190,12 +192,9 @@ class LiveSessions {
   // Applies deadlines that passed, about `most` of each kind (a session's messages go together).
   Expired expire(SteadyPoint now, std::size_t most);
 
-  struct Session;  // known only to live_sessions.cpp
-
  private:
-  struct Table;
   Limits limits_;
-  std::unique_ptr<Table> table_;
+  std::unique_ptr<SessionTable> table_;
 };
 
 }  // namespace mpr
