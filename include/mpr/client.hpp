@@ -7,7 +7,8 @@
 //
 // Everything happens on the one thread that runs the io_context: calls, callbacks, destruction. The
 // io_context outlives the client. No callback comes from inside the call that takes it. A callback
-// may call, close or destroy the client; it must not throw. The client writes no log.
+// may call, close or destroy the client; it must not throw. What the client does by itself it says
+// to on_log(), and to nobody else.
 //
 // For `co_await` see mpr/awaitable_client.hpp.
 #pragma once
@@ -40,6 +41,8 @@ enum class ErrorKind {
   queue_full,          // too much waits for a connection already; not sent
   unexpected_answer,   // not what the protocol says; it may have taken effect
   invalid_parameters,  // refused, or not even sent; the details begin with the parameter's name
+  untrusted,           // connect(): the certificate of the last gateway is not accepted, by its
+                       // authority, its name or its time
   unauthorized,        // refused: a token is required, or the one given is wrong
   too_large,           // refused: a payload is larger than the gateway takes
   quota_exceeded,      // refused: the queue of the connection, or the store, is full
@@ -162,6 +165,15 @@ struct PushTokenInvalid {
 using ServerEvent =
     std::variant<MessagesReceived, LiveSessionReplaced, ServerDraining, PushTokenInvalid>;
 
+// --- what it does by itself ---------------------------------------------------------------------
+
+enum class LogLevel {
+  debug,    // calls that are repeated
+  info,     // connections that are made
+  warning,  // connections that end, attempts that fail, sessions that cannot be opened again
+};
+std::string_view to_string(LogLevel level);
+
 // --- the client ---------------------------------------------------------------------------------
 
 // What connect() does when no gateway is there.
@@ -170,9 +182,19 @@ enum class FirstConnect {
   retry,  // goes on for as long as it takes
 };
 
+// For wss:// addresses. The certificate of the gateway, or of the proxy in front of it, is always
+// checked: that a known authority signed it, that it is valid today, and that it names the host.
+struct TlsOptions {
+  std::string ca_file{};      // PEM, the authorities to trust; empty: those of the system
+  std::string server_name{};  // that the certificate has to name; empty: the host of the address
+  std::string certificate_file{};  // PEM, with its chain; for gateways that ask for one
+  std::string key_file{};          // PEM, of that certificate, not encrypted
+};
+
 struct ClientOptions {
-  // ws://host:port[/path], gateways of one repository, tried in this order.
+  // ws://host:port[/path] or wss://..., gateways of one repository, tried in this order.
   std::vector<std::string> urls{};
+  TlsOptions tls{};         // the files are read by the constructor
   std::string token{};      // for gateways that require one; empty: no login
   std::string client_id{};  // names this client in the gateway's log, over all reconnects; empty:
                             // host, process and a random part
@@ -202,6 +224,9 @@ class Client {
 
   // To be set before connect().
   void on_event(std::move_only_function<void(ServerEvent)> handler);
+  // A sentence for each thing that the client does by itself; never a payload or a token. To be set
+  // before connect(). The handler is also called inside of calls, and must not use the client.
+  void on_log(std::move_only_function<void(LogLevel, std::string_view)> handler);
 
   // Connects and subscribes to the events. From here to close(), the client reconnects for ever,
   // and calls wait for it. At most once; when it failed, make another client.

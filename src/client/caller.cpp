@@ -17,8 +17,8 @@ bool is_passing(ErrorKind kind) {
 
 }  // namespace
 
-Caller::Caller(boost::asio::io_context& io, Limits limits, Link& link)
-    : io_(io), limits_(limits), link_(link) {}
+Caller::Caller(boost::asio::io_context& io, Limits limits, Link& link, Journal& journal)
+    : io_(io), limits_(limits), link_(link), journal_(journal) {}
 
 void Caller::begin() {
   if (state_ == State::idle) state_ = State::disconnected;
@@ -108,6 +108,7 @@ void Caller::connected(const std::function<void()>& opening) {
 void Caller::disconnected(const std::string& why) {
   if (state_ == State::idle) return;
   state_ = State::disconnected;
+  last_failure_ = why;
   for (const std::uint64_t id : ids()) {
     Call* call = find(id);
     if (!call || call->waiting || !call->refusal.method.empty()) continue;
@@ -209,6 +210,7 @@ void Caller::gateway_failed(Call& call, CallError error) {
   if (!may_repeat || !is_passing(error.kind) || Clock::now() + pause >= call.deadline) {
     return finish(call, std::unexpected(std::move(error)));
   }
+  journal_.note(LogLevel::debug, "asking again soon: " + error.text());
   set_alarm(call, Alarm::repeat, pause);
 }
 
@@ -219,6 +221,7 @@ void Caller::unanswered(Call& call) {
     fail_call(call, ErrorKind::timed_out,
               "no answer within " + std::to_string(limits_.answer.count()) + " ms");
   } else if (!deaf) {
+    journal_.note(LogLevel::debug, call.method + ": no answer in time, asking again");
     transmit_again(call);
   }
   // Nothing at all came while a call waited its whole time: the peer is gone without a word.
@@ -243,7 +246,8 @@ void Caller::ring(Call& call, Alarm alarm) {
       return finish(call, std::unexpected(call.refusal));
     case Alarm::no_connection:
       return fail_call(call, ErrorKind::no_connection,
-                       "no connection within " + std::to_string(limits_.total.count()) + " ms");
+                       "no connection within " + std::to_string(limits_.total.count()) + " ms" +
+                           (last_failure_.empty() ? "" : "; the last failure: " + last_failure_));
     case Alarm::unanswered:
       return unanswered(call);
     case Alarm::repeat:

@@ -18,6 +18,7 @@
 #include <string>
 #include <vector>
 
+#include "client/journal.hpp"
 #include "client/link.hpp"
 
 namespace mpr::client {
@@ -45,7 +46,8 @@ class Caller {
         still_wanted;  // asked before it is sent again; false: it ends with `false`
   };
 
-  Caller(boost::asio::io_context& io, Limits limits, Link& link);
+  // The journal outlives the caller.
+  Caller(boost::asio::io_context& io, Limits limits, Link& link, Journal& journal);
 
   // To be called once before begin().
   void owned_by(std::weak_ptr<void> owner) { owner_ = std::move(owner); }
@@ -64,6 +66,8 @@ class Caller {
   void connected(const std::function<void()>& opening);
   // What was not answered waits for the next connection.
   void disconnected(const std::string& why);
+  // An attempt to connect failed: what waits in vain will say why.
+  void attempt_failed(const std::string& why) { last_failure_ = why; }
   // The gateway is about to close: nothing more is sent to it. Once what was sent is answered, the
   // connection is given up without waiting for its end.
   void drain();
@@ -116,6 +120,7 @@ class Caller {
   boost::asio::io_context& io_;
   const Limits limits_;
   Link& link_;
+  Journal& journal_;
   std::weak_ptr<void> owner_;
   State state_ = State::idle;
   // Every call without an outcome, in the order of their ids, which is the order of sending.
@@ -124,6 +129,7 @@ class Caller {
   std::size_t queued_calls_ = 0;
   std::size_t queued_bytes_ = 0;
   std::size_t sent_calls_ = 0;
+  std::string last_failure_;  // why there is no connection
   std::mt19937_64 random_{std::random_device{}()};
 };
 

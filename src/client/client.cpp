@@ -44,11 +44,16 @@ constexpr std::string_view kBadPayload = "payload: must be a JSON object, not ne
 }  // namespace
 
 std::string_view to_string(ErrorKind kind) {
-  constexpr std::string_view kNames[] = {"not_connected", "no_connection",     "timed_out",
-                                         "queue_full",    "unexpected_answer", "invalid_parameters",
-                                         "unauthorized",  "too_large",         "quota_exceeded",
-                                         "unavailable",   "deadline_exceeded", "remote"};
+  constexpr std::string_view kNames[] = {
+      "not_connected",      "no_connection",     "timed_out",    "queue_full", "unexpected_answer",
+      "invalid_parameters", "untrusted",         "unauthorized", "too_large",  "quota_exceeded",
+      "unavailable",        "deadline_exceeded", "remote"};
   return kNames[static_cast<std::size_t>(kind)];
+}
+
+std::string_view to_string(LogLevel level) {
+  constexpr std::string_view kNames[] = {"debug", "info", "warning"};
+  return kNames[static_cast<std::size_t>(level)];
 }
 
 std::string CallError::text() const {
@@ -63,6 +68,9 @@ Client::~Client() { upkeep_->abandon(); }
 
 void Client::on_event(std::move_only_function<void(ServerEvent)> handler) {
   upkeep_->set_on_event(std::move(handler));
+}
+void Client::on_log(std::move_only_function<void(LogLevel, std::string_view)> handler) {
+  upkeep_->set_on_log(std::move(handler));
 }
 void Client::connect(Done<void> done) { upkeep_->connect(std::move(done)); }
 bool Client::connected() const noexcept { return upkeep_->connected(); }
@@ -110,8 +118,14 @@ void Client::take_from_queue(TakeRequest request, Done<std::vector<QueuedMessage
       // The messages are here: should removing them fail, they come again, which is better than
       // that they do not come.
       upkeep->call("removeMessages", removal_parameters(connection_id, ids), before_opening(),
-                   [taken = std::move(taken), then = std::move(then)](
-                       const Outcome<std::string_view>&) mutable { then(std::move(taken)); });
+                   [upkeep, taken = std::move(taken),
+                    then = std::move(then)](const Outcome<std::string_view>& removed) mutable {
+                     if (!removed) {
+                       upkeep->note(LogLevel::warning, "messages that were taken come again: " +
+                                                           removed.error().text());
+                     }
+                     then(std::move(taken));
+                   });
     };
   }
   upkeep_->call(kMethod, std::move(params), std::move(traits),

@@ -20,7 +20,7 @@ namespace asio = boost::asio;
 constexpr std::size_t kReadBytes = 256 << 10;
 // Reads in a row before other sockets get their turn.
 constexpr int kReadsPerTurn = 4;
-// Buffers that grew beyond it are given back once they are empty.
+// What a buffer that was emptied may keep.
 constexpr std::size_t kKeptOutboxBytes = 1 << 20;
 // An id is generation * 2^24 + slot; 2^53 is where JavaScript's whole numbers end.
 constexpr unsigned kSlotBits = 24;
@@ -29,6 +29,12 @@ constexpr std::uint64_t kGenerations = std::uint64_t{1} << (53 - kSlotBits);
 std::span<char> read_buffer() {
   thread_local std::vector<char> buffer(kReadBytes);
   return buffer;
+}
+
+// Empties a buffer; a large one is given back.
+void clear(std::string& buffer) {
+  buffer.clear();
+  if (buffer.capacity() > kKeptOutboxBytes) buffer.shrink_to_fit();
 }
 
 std::string readable(const boost::system::error_code& error) { return error.message(); }
@@ -48,6 +54,11 @@ void RpcClient::Connection::connect(const Url& url, ConnectHandler done) {
   url_ = url;
   on_connect_ = std::move(done);
   state_ = State::connecting;
+  if (url_.transport == Transport::tls && !options_.tls) {
+    return asio::post(io_, [self = shared_from_this()] {
+      if (self->state_ == State::connecting) self->lose("wss:// addresses are not taken here");
+    });
+  }
   resolver_.async_resolve(
       url_.host, std::to_string(url_.port),
       [self = shared_from_this()](const boost::system::error_code& error,
@@ -67,15 +78,37 @@ void RpcClient::Connection::connect_to(const Tcp::resolver::results_type& addres
           return self->lose("cannot connect to " + self->url_.host + ":" +
                             std::to_string(self->url_.port) + ": " + readable(error));
         }
-        self->shake_hands();
+        self->begin_on_socket();
       });
 }
 
-void RpcClient::Connection::shake_hands() {
+void RpcClient::Connection::begin_on_socket() {
   boost::system::error_code error;
   socket_.set_option(Tcp::no_delay(true), error);
   socket_.non_blocking(true, error);
   if (error) return lose("cannot prepare the socket: " + readable(error));
+  if (url_.transport == Transport::plain) {
+    shake_hands();
+  } else {
+    state_ = State::securing;
+    tls_.emplace(options_.tls, options_.server_name.empty() ? url_.host : options_.server_name);
+    secure();
+  }
+  if (state_ != State::closed) wait_readable();
+}
+
+void RpcClient::Connection::secure() {
+  const auto progress = tls_->shake_hands();
+  if (!progress) {
+    certificate_refused_ = tls_->certificate_refused();
+    flush();  // the alert, so that the server knows why
+    return lose(url_.host + ":" + std::to_string(url_.port) + ": " + progress.error().context);
+  }
+  flush();
+  if (*progress == TlsStream::Progress::done && state_ == State::securing) shake_hands();
+}
+
+void RpcClient::Connection::shake_hands() {
   state_ = State::shaking_hands;
   handshake_key_ = websocket::make_client_key();
   const bool v6 = url_.host.find(':') != std::string::npos;
@@ -83,7 +116,6 @@ void RpcClient::Connection::shake_hands() {
       (v6 ? "[" + url_.host + "]" : url_.host) + ":" + std::to_string(url_.port);
   outbox_ = websocket::client_request(host, url_.target, handshake_key_, options_.bearer_token);
   flush();
-  if (state_ == State::shaking_hands) wait_readable();
 }
 
 void RpcClient::Connection::read_handshake(std::string_view bytes) {
@@ -101,8 +133,6 @@ void RpcClient::Connection::read_handshake(std::string_view bytes) {
 
   // Frames may stand right behind the head.
   std::string behind = handshake_.substr(head_bytes);
-  const std::size_t behind_bytes = behind.size();
-  behind.resize(behind_bytes);
   handshake_ = {};
   state_ = State::open;
   finish_connect({});
@@ -150,12 +180,32 @@ bool RpcClient::Connection::read_once(bool& more) {
     return false;
   }
   more = bytes == kReadBytes;
-  if (state_ == State::shaking_hands) {
-    read_handshake({buffer.data(), bytes});
+  if (tls_) {
+    read_encrypted(buffer, bytes);
   } else {
-    read_frames(buffer.first(bytes));
+    read_plain(buffer.first(bytes));
   }
   return state_ != State::closed;
+}
+
+// The stream copies what it is given, so the same buffer takes what comes out of it.
+void RpcClient::Connection::read_encrypted(std::span<char> buffer, std::size_t bytes) {
+  tls_->received(buffer.first(bytes));
+  if (state_ == State::securing) secure();
+  while (state_ == State::shaking_hands || state_ == State::open) {
+    const auto plain = tls_->read(buffer);
+    if (!plain) return lose("connection lost: " + plain.error().context);
+    if (*plain == 0) return;
+    read_plain(buffer.first(*plain));
+  }
+}
+
+void RpcClient::Connection::read_plain(std::span<char> bytes) {
+  if (state_ == State::shaking_hands) {
+    read_handshake({bytes.data(), bytes.size()});
+  } else {
+    read_frames(bytes);
+  }
 }
 
 void RpcClient::Connection::read_frames(std::span<char> bytes) {
@@ -262,13 +312,18 @@ void RpcClient::Connection::flush_at_end_of_turn() {
 
 void RpcClient::Connection::flush() {
   if (waiting_writable_) return;
-  while (sent_ < outbox_.size()) {
+  if (tls_ && !outbox_.empty()) {
+    const Result<void> encrypted = tls_->write(outbox_);
+    if (!encrypted) return lose("connection lost: " + encrypted.error().context);
+    clear(outbox_);
+  }
+  std::string& bytes = tls_ ? tls_->outgoing() : outbox_;
+  while (sent_ < bytes.size()) {
     boost::system::error_code error;
-    sent_ +=
-        socket_.write_some(asio::buffer(outbox_.data() + sent_, outbox_.size() - sent_), error);
+    sent_ += socket_.write_some(asio::buffer(bytes.data() + sent_, bytes.size() - sent_), error);
     if (error == asio::error::would_block) {
-      if (sent_ > outbox_.size() / 2) {
-        outbox_.erase(0, sent_);
+      if (sent_ > bytes.size() / 2) {
+        bytes.erase(0, sent_);
         sent_ = 0;
       }
       return wait_writable();
@@ -276,9 +331,8 @@ void RpcClient::Connection::flush() {
     // What the server said before it went away is still to be read; the reading side ends it.
     if (error) break;
   }
-  outbox_.clear();
+  clear(bytes);
   sent_ = 0;
-  if (outbox_.capacity() > kKeptOutboxBytes) outbox_.shrink_to_fit();
 }
 
 void RpcClient::Connection::wait_writable() {
@@ -293,13 +347,12 @@ void RpcClient::Connection::wait_writable() {
 // --- ending -------------------------------------------------------------------------------------
 
 void RpcClient::Connection::close() {
+  on_close_ = nullptr;
   if (open()) {
     writer_.append(outbox_, websocket::Opcode::close,
                    websocket::close_payload(websocket::CloseCode::going_away, {}));
     flush();
   }
-  if (state_ == State::closed) return;
-  on_close_ = nullptr;
   lose("closed by this side");
 }
 
@@ -313,6 +366,7 @@ void RpcClient::Connection::abandon() {
 }
 
 void RpcClient::Connection::lose(std::string reason) {
+  if (state_ == State::closed) return;
   const bool was_open = open();
   state_ = State::closed;
   boost::system::error_code ignored;

@@ -10,10 +10,11 @@ constexpr std::string_view kUnauthorizedHead = R"({"code":401,)";
 
 }  // namespace
 
-Link::Link(boost::asio::io_context& io, Options options, Listener& listener)
+Link::Link(boost::asio::io_context& io, Options options, Listener& listener, Journal& journal)
     : io_(io),
       options_(std::move(options)),
       listener_(listener),
+      journal_(journal),
       policy_(options_.urls.size(), options_.times),
       timer_(io) {}
 
@@ -56,7 +57,10 @@ void Link::schedule(ReconnectPolicy::Attempt attempt) {
 }
 
 void Link::connect(std::size_t address) {
-  connection_ = std::make_unique<RpcClient>(io_, RpcClient::Options{});
+  RpcClient::Options options;
+  options.tls = options_.tls;
+  options.server_name = options_.server_name;
+  connection_ = std::make_unique<RpcClient>(io_, std::move(options));
   const std::uint64_t generation = ++generation_;
   connection_->on_event([this, owner = owner_, generation](const Event& event) {
     const auto held = owner.lock();
@@ -77,7 +81,10 @@ void Link::connect(std::size_t address) {
 }
 
 void Link::connected(Result<void> outcome) {
-  if (!outcome) return ended(outcome.error().context);
+  if (!outcome) {
+    const bool untrusted = connection_->certificate_refused();
+    return ended(outcome.error().context, untrusted ? Refusal::untrusted : Refusal::none);
+  }
   if (options_.token.empty()) return become_open();
   log_in();
 }
@@ -105,6 +112,7 @@ void Link::become_open() {
   open_ = true;
   opened_at_ = heard_at_ = asked_at_ = Clock::now();
   set_timer(options_.heartbeat / 2, &Link::check_pulse);
+  journal_.note(LogLevel::info, "connected to " + address());
   listener_.opened();
 }
 
@@ -126,6 +134,7 @@ void Link::check_pulse() {
 void Link::ended(const std::string& why, Refusal refusal) {
   // `why` may live in what is destroyed here.
   const std::string reason = why;
+  const std::string former = address();
   const bool was_open = open_;
   open_ = false;
   ++generation_;
@@ -135,11 +144,20 @@ void Link::ended(const std::string& why, Refusal refusal) {
     const auto lasted =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - opened_at_);
     schedule(policy_.after_loss(lasted, chance()));
+    journal_.note(LogLevel::warning,
+                  "the connection to " + former + " ended: " + reason + "; going to " + address());
     listener_.lost(reason);
   } else {
     schedule(policy_.after_failure(chance()));
+    journal_.note(LogLevel::warning,
+                  "no connection to " + former + ": " + reason + "; going to " + address());
     listener_.failed(reason, refusal);
   }
+}
+
+std::string Link::address() const {
+  const Url& url = options_.urls[next_address_];
+  return url.host + ":" + std::to_string(url.port);
 }
 
 void Link::set_timer(std::chrono::milliseconds wait, void (Link::*then)()) {

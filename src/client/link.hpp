@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "client/journal.hpp"
 #include "client/reconnect_policy.hpp"
 #include "client/rpc_client.hpp"
 
@@ -23,12 +24,14 @@ class Link {
   using Clock = std::chrono::steady_clock;
   struct Options {
     std::vector<Url> urls;
-    std::string token;  // empty: no login
+    std::string token;                // empty: no login
+    std::shared_ptr<TlsContext> tls;  // set when one of the addresses is a wss:// one
+    std::string server_name;          // see RpcClient::Options
     std::chrono::milliseconds connect_timeout;
     std::chrono::milliseconds heartbeat;
     ReconnectPolicy::Times times;
   };
-  enum class Refusal { none, unauthorized };
+  enum class Refusal { none, unauthorized, untrusted };
 
   class Listener {
    public:
@@ -42,7 +45,8 @@ class Link {
     virtual void failed(const std::string& why, Refusal refusal) = 0;
   };
 
-  Link(boost::asio::io_context& io, Options options, Listener& listener);
+  // The journal outlives the link.
+  Link(boost::asio::io_context& io, Options options, Listener& listener, Journal& journal);
 
   // To be called once before start().
   void owned_by(std::weak_ptr<Listener> owner) { owner_ = std::move(owner); }
@@ -68,6 +72,8 @@ class Link {
   void become_open();
   void check_pulse();
   void ended(const std::string& why, Refusal refusal = Refusal::none);
+  // "host:port"; a path or a query may hold secrets.
+  std::string address() const;
   void set_timer(std::chrono::milliseconds wait, void (Link::*then)());
   void connect_scheduled() { connect(next_address_); }
   void give_attempt_up() { ended("the gateway did not answer the handshake in time"); }
@@ -76,6 +82,7 @@ class Link {
   boost::asio::io_context& io_;
   const Options options_;
   Listener& listener_;
+  Journal& journal_;
   std::weak_ptr<Listener> owner_;
   ReconnectPolicy policy_;
   std::mt19937_64 random_{std::random_device{}()};

@@ -66,6 +66,15 @@ void require_positive(std::chrono::milliseconds time, const std::string& name) {
   require(time.count() > 0, name + ": must be above 0");
 }
 
+std::shared_ptr<TlsContext> tls_context(const TlsOptions& options) {
+  auto context = TlsContext::create(options.ca_file);
+  if (!context) throw std::invalid_argument("tls.ca_file: " + context.error().context);
+  if (options.certificate_file.empty()) return *context;
+  const auto used = (*context)->use_certificate(options.certificate_file, options.key_file);
+  if (!used) throw std::invalid_argument("tls.certificate_file: " + used.error().context);
+  return *context;
+}
+
 }  // namespace
 
 ClientOptions checked(ClientOptions options) {
@@ -74,6 +83,8 @@ ClientOptions checked(ClientOptions options) {
     const auto url = parse_url(text);
     if (!url) throw std::invalid_argument("urls: " + url.error().context);
   }
+  require(options.tls.certificate_file.empty() == options.tls.key_file.empty(),
+          "tls: certificate_file and key_file are given together or not at all");
   require_positive(options.call_timeout, "call_timeout");
   require_positive(options.total_timeout, "total_timeout");
   require_positive(options.connect_timeout, "connect_timeout");
@@ -85,13 +96,18 @@ ClientOptions checked(ClientOptions options) {
 }
 
 Link::Options link_options(const ClientOptions& options) {
-  Link::Options link{{}, options.token, options.connect_timeout, options.heartbeat, {}};
+  Link::Options link;
+  link.token = options.token;
+  link.server_name = options.tls.server_name;
+  link.connect_timeout = options.connect_timeout;
+  link.heartbeat = options.heartbeat;
   link.times.base = options.reconnect_base;
   link.times.cap = options.reconnect_cap;
   for (const std::string& text : options.urls) {
     Url url = *parse_url(text);
     const bool has_query = url.target.find('?') != std::string::npos;
     url.target += (has_query ? "&socket_id=" : "?socket_id=") + percent_encoded(options.client_id);
+    if (url.transport == Transport::tls && !link.tls) link.tls = tls_context(options.tls);
     link.urls.push_back(std::move(url));
   }
   return link;

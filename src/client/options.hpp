@@ -11,7 +11,7 @@ namespace mpr::client {
 
 // With a client id. Throws std::invalid_argument that names what is wrong.
 ClientOptions checked(ClientOptions options);
-// Both want checked options.
+// Both want checked options. The first throws like checked() when a TLS file cannot be used.
 Link::Options link_options(const ClientOptions& options);
 Caller::Limits call_limits(const ClientOptions& options);
 

@@ -16,6 +16,7 @@ void RpcClient::connect(const Url& url, ConnectHandler done) {
   connection_->connect(url, std::move(done));
 }
 bool RpcClient::open() const noexcept { return connection_->open(); }
+bool RpcClient::certificate_refused() const noexcept { return connection_->certificate_refused(); }
 
 void RpcClient::call(std::string_view method, std::string_view params, AnswerHandler done) {
   connection_->call(method, params, std::move(done));

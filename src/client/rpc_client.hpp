@@ -17,6 +17,7 @@
 
 #include "base/error.hpp"
 #include "client/url.hpp"
+#include "net/tls.hpp"
 
 namespace boost::asio {
 class io_context;
@@ -46,6 +47,8 @@ class RpcClient {
   struct Options {
     std::size_t max_message_bytes = std::size_t{256} << 20;  // larger: the connection is closed
     std::string bearer_token;                                // empty: none is sent
+    std::shared_ptr<TlsContext> tls;  // for wss:// addresses; without it they cannot be reached
+    std::string server_name;          // in the server's certificate; empty: the host of the address
   };
   using ConnectHandler = std::move_only_function<void(Result<void>)>;
   using AnswerHandler = std::move_only_function<void(const Answer&)>;
@@ -66,6 +69,8 @@ class RpcClient {
   // Connects and shakes hands; `done` is called exactly once. At most one connect per client.
   void connect(const Url& url, ConnectHandler done);
   bool open() const noexcept;
+  // Whether connect() failed because the server's certificate is not accepted.
+  bool certificate_refused() const noexcept;
 
   // Sends a call; `params` is raw JSON, or empty for none, and is copied. `done` is called exactly
   // once, never from inside call(). The caller bounds how many calls are unanswered.

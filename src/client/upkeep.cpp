@@ -21,8 +21,8 @@ constexpr std::uint64_t kCatchUpLimit = 50;
 Client::Upkeep::Upkeep(boost::asio::io_context& io, ClientOptions options)
     : io_(io),
       options_(checked(std::move(options))),
-      link_(io, link_options(options_), *this),
-      caller_(io, call_limits(options_), link_),
+      link_(io, link_options(options_), *this, journal_),
+      caller_(io, call_limits(options_), link_, journal_),
       release_timer_(io) {}
 
 void Client::Upkeep::connect(Done<void> done) {
@@ -108,7 +108,11 @@ void Client::Upkeep::open_sessions_again() {
     caller_.call("addLiveSession", session_parameters(connection_id, &session_id),
                  session_traits(connection_id),
                  [this, connection_id, session_id](Outcome<std::string_view> answer) {
-                   // If it failed, the next reconnect tries again; its messages stay in the queue.
+                   // The next reconnect tries again; its messages stay in the queue.
+                   if (!answer) {
+                     note(LogLevel::warning, "the live session of " + connection_id +
+                                                 " is not open: " + answer.error().text());
+                   }
                    if (answer && *answer == "true") catch_up(connection_id, session_id);
                  });
   }
@@ -134,7 +138,10 @@ void Client::Upkeep::catch_up(const std::string& connection_id, const std::strin
 
 void Client::Upkeep::event(const Event& event) {
   std::optional<ServerEvent> known = event_in(event.method, event.params);
-  if (!known) return;
+  if (!known) {
+    return note(LogLevel::debug,
+                "ignored an event that is not known: " + std::string(event.method));
+  }
   if (const auto* replaced = std::get_if<LiveSessionReplaced>(&*known)) {
     forget_session(replaced->connection_id, &replaced->session_id);
   }
@@ -153,11 +160,13 @@ void Client::Upkeep::lost(const std::string& why) {
 }
 
 void Client::Upkeep::failed(const std::string& why, Link::Refusal refusal) {
+  caller_.attempt_failed(why);
   if (!on_connect_ || options_.first_connect == FirstConnect::retry) return;
   if (refusal == Link::Refusal::unauthorized) {
     shut_down({ErrorKind::unauthorized, 401, "connect", why});
   } else if (link_.all_failed()) {
-    shut_down({ErrorKind::no_connection, 0, "connect", why});
+    const bool untrusted = refusal == Link::Refusal::untrusted;
+    shut_down({untrusted ? ErrorKind::untrusted : ErrorKind::no_connection, 0, "connect", why});
   }
 }
 

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "client/caller.hpp"
+#include "client/journal.hpp"
 #include "client/link.hpp"
 
 namespace mpr::client {
@@ -25,6 +26,8 @@ class Client::Upkeep final : public Link::Listener, public std::enable_shared_fr
   void set_on_event(std::move_only_function<void(ServerEvent)> handler) {
     on_event_ = std::move(handler);
   }
+  void set_on_log(Journal::Handler handler) { journal_.set_handler(std::move(handler)); }
+  void note(LogLevel level, const std::string& sentence) { journal_.note(level, sentence); }
   void connect(Done<void> done);
   bool connected() const noexcept { return link_.open(); }
   const std::string& client_id() const noexcept { return options_.client_id; }
@@ -65,6 +68,7 @@ class Client::Upkeep final : public Link::Listener, public std::enable_shared_fr
 
   boost::asio::io_context& io_;
   const ClientOptions options_;
+  Journal journal_;
   Link link_;
   Caller caller_;
   boost::asio::steady_timer release_timer_;

@@ -29,14 +29,19 @@ std::string cut_host(std::string_view& authority) {
 }  // namespace
 
 Result<Url> parse_url(std::string_view text) {
-  constexpr std::string_view kScheme = "ws://";
-  if (text.starts_with("wss://")) return refuse(text, "TLS is not supported, use ws://");
-  if (!text.starts_with(kScheme)) return refuse(text, "must start with ws://");
-  std::string_view rest = text.substr(kScheme.size());
+  const bool secure = text.starts_with("wss://");
+  if (!secure && !text.starts_with("ws://")) {
+    return refuse(text, "must start with ws:// or wss://");
+  }
+  std::string_view rest = text.substr(text.find("//") + 2);
   if (rest.find_first_of(" \t\r\n#@") != std::string_view::npos) {
     return refuse(text, "must not contain spaces, '#' or a user");
   }
   Url url;
+  if (secure) {
+    url.transport = Transport::tls;
+    url.port = 443;
+  }
   const std::size_t target = std::min(rest.find_first_of("/?"), rest.size());
   if (target < rest.size()) url.target = rest.substr(target);
   if (url.target.starts_with('?')) url.target.insert(0, "/");

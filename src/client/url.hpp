@@ -1,4 +1,4 @@
-// Where a gateway listens, as a ws:// URL names it.
+// Where a gateway listens, as a ws:// or wss:// URL names it.
 #pragma once
 
 #include <cstdint>
@@ -9,15 +9,19 @@
 
 namespace mpr::client {
 
+enum class Transport { plain, tls };
+
 struct Url {
   std::string host;  // a name or an address; an IPv6 address without its brackets
   std::uint16_t port = 80;
   std::string target = "/";  // path and query
+  Transport transport = Transport::plain;
 
   bool operator==(const Url&) const = default;
 };
 
-// Reads ws://host[:port][/path]. Anything else, wss:// included, is an error that says why.
+// Reads ws://host[:port][/path] and wss://..., whose port is 443 unless it says otherwise. Anything
+// else is an error that says why.
 Result<Url> parse_url(std::string_view text);
 
 // Whether `host` is "localhost" or a literal loopback address, 127.0.0.0/8 or ::1.

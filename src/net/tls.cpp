@@ -58,6 +58,23 @@ Result<std::shared_ptr<TlsContext>> TlsContext::create(const std::filesystem::pa
   return std::shared_ptr<TlsContext>(new TlsContext(std::move(handle)));
 }
 
+Result<void> TlsContext::use_certificate(const std::filesystem::path& certificate_file,
+                                         const std::filesystem::path& key_file) {
+  ::ERR_clear_error();
+  // An encrypted key is refused; OpenSSL would ask the terminal for its password.
+  ::SSL_CTX_set_default_passwd_cb(handle_->context, [](char*, int, int, void*) { return -1; });
+  if (::SSL_CTX_use_certificate_chain_file(handle_->context, certificate_file.c_str()) != 1) {
+    return fail(Errc::invalid_argument,
+                "cannot use the certificate " + certificate_file.string() + ": " + last_error());
+  }
+  // Also fails for a key that is not the certificate's.
+  if (::SSL_CTX_use_PrivateKey_file(handle_->context, key_file.c_str(), SSL_FILETYPE_PEM) != 1) {
+    return fail(Errc::invalid_argument,
+                "cannot use the key " + key_file.string() + ": " + last_error());
+  }
+  return {};
+}
+
 struct TlsStream::Handle {
   SSL* ssl = nullptr;
   BIO* in = nullptr;   // owned by ssl
@@ -123,14 +140,21 @@ Result<TlsStream::Progress> TlsStream::shake_hands() {
   return fail(Errc::unavailable, "the TLS handshake failed: " + last_error());
 }
 
+bool TlsStream::certificate_refused() const noexcept {
+  return ::SSL_get_verify_result(handle_->ssl) != X509_V_OK;
+}
+
 Result<std::size_t> TlsStream::read(std::span<char> out) {
   ::ERR_clear_error();
   const int count = ::SSL_read(handle_->ssl, out.data(),
                                static_cast<int>(std::min<std::size_t>(out.size(), INT_MAX)));
   const bool waits = count <= 0 && handle_->waits(count);
+  // Such as the server's alert that it wants a certificate: TLS 1.3 tells it only here.
+  const bool broke = count <= 0 && ::SSL_get_error(handle_->ssl, count) == SSL_ERROR_SSL;
   handle_->collect();
   if (count > 0) return static_cast<std::size_t>(count);
   if (waits) return 0;
+  if (broke) return fail(Errc::unavailable, "the TLS connection broke: " + last_error());
   return fail(Errc::unavailable, "the server closed the TLS connection");
 }
 

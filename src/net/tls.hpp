@@ -21,6 +21,11 @@ class TlsContext {
   // `ca_file`: PEM certificates of the authorities to trust; empty: those of the system. Fails with
   // invalid_argument when the file cannot be used.
   static Result<std::shared_ptr<TlsContext>> create(const std::filesystem::path& ca_file);
+  // What streams show to servers that ask for a certificate: PEM, the certificate with its chain
+  // and its key. To be called before the first stream is made. Fails with invalid_argument, naming
+  // the file.
+  Result<void> use_certificate(const std::filesystem::path& certificate_file,
+                               const std::filesystem::path& key_file);
   ~TlsContext();
   TlsContext(const TlsContext&) = delete;
   TlsContext& operator=(const TlsContext&) = delete;
@@ -48,6 +53,8 @@ class TlsStream {
   // Goes on with the handshake; to be called first, and after each received() until it is done.
   // Fails with `unavailable`; the context says what is wrong with the certificate.
   Result<Progress> shake_hands();
+  // Whether shake_hands() failed because the server's certificate is not accepted.
+  bool certificate_refused() const noexcept;
 
   // Decrypts into `out` what was received; 0: no more at present. Fails with `unavailable` when the
   // peer closed or broke the stream.

@@ -229,7 +229,8 @@ TEST_F(ClientTest, NamesTheOptionThatIsWrong) {
   };
 
   EXPECT_EQ(complaint({}), "urls: at least one address is needed");
-  EXPECT_EQ(complaint({.urls = {"http://a"}}), "urls: url \"http://a\": must start with ws://");
+  EXPECT_EQ(complaint({.urls = {"http://a"}}),
+            "urls: url \"http://a\": must start with ws:// or wss://");
   EXPECT_EQ(complaint({.urls = {"ws://a"}, .call_timeout = 0ms}), "call_timeout: must be above 0");
 }
 

@@ -11,11 +11,13 @@ TEST(Url, ReadsHostPortAndTarget) {
   EXPECT_EQ(parse("ws://gateway"), (Url{"gateway", 80, "/"}));
   EXPECT_EQ(parse("ws://[::1]:9/a/b?c=d"), (Url{"::1", 9, "/a/b?c=d"}));
   EXPECT_EQ(parse("ws://h:65535?socket_id=7"), (Url{"h", 65535, "/?socket_id=7"}));
+  EXPECT_EQ(parse("wss://h"), (Url{"h", 443, "/", Transport::tls}));
+  EXPECT_EQ(parse("wss://h:9/a"), (Url{"h", 9, "/a", Transport::tls}));
 }
 
 TEST(Url, SaysWhatIsWrong) {
   for (const auto& [text, reason] : {std::pair{"http://h", "must start with ws://"},
-                                     {"wss://h", "TLS is not supported"},
+                                     {"wss://", "names no host"},
                                      {"ws://", "names no host"},
                                      {"ws://:80", "names no host"},
                                      {"ws://[::1", "names no host"},
