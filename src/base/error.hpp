@@ -27,6 +27,8 @@ std::string_view to_string(Errc code);
 struct Error {
   Errc code = Errc::internal;
   std::string context;  // a readable reason, without payloads or secrets
+  // Whether what failed may be done all the same: it was sent, and nobody heard how it ended.
+  enum class Effect : unsigned char { none, unknown } effect = Effect::none;
 
   bool operator==(const Error&) const = default;
 };

@@ -70,6 +70,7 @@ struct ArchiveFinish {
 // MessageStore is.
 class HotStore : public MessageStore {
  public:
+  // Only reads, whatever TakeQuery::mode says: who wants to remove does that by id.
   virtual Task<Result<HotAnswer<std::vector<StoredMessage>>>> take_hot(TakeQuery query,
                                                                        Deadline deadline) = 0;
   virtual Task<Result<HotAnswer<std::uint64_t>>> count_hot(QueueQuery query, Deadline deadline) = 0;

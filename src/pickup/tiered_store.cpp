@@ -1,6 +1,8 @@
 #include "pickup/tiered_store.hpp"
 
 #include <algorithm>
+#include <array>
+#include <span>
 #include <utility>
 
 namespace mpr {
@@ -26,10 +28,9 @@ QueueQuery for_cold(QueueQuery query, const HotView& view) {
 
 bool is_whole(const QueueQuery& query) { return !query.recipient_did && query.exclude.empty(); }
 
-std::vector<MessageId> ids_of(std::vector<StoredMessage>::const_iterator begin,
-                              std::vector<StoredMessage>::const_iterator end) {
+std::vector<MessageId> ids_of(std::span<const StoredMessage> messages) {
   std::vector<MessageId> ids;
-  for (; begin != end; ++begin) ids.push_back(begin->id);
+  for (const StoredMessage& message : messages) ids.push_back(message.id);
   return ids;
 }
 
@@ -58,8 +59,8 @@ QueueStatus merged(const QueueStatus& a, const QueueStatus& b) {
 }  // namespace
 
 Task<Result<AddOutcome>> TieredStore::add(NewMessage message, Deadline deadline) {
-  if (!turns_.holds_adds()) co_return co_await hot_.add(std::move(message), deadline);
-  Turn turn(turns_, message.connection, QueueTurns::Kind::add);
+  if (!turns_.holds_single()) co_return co_await hot_.add(std::move(message), deadline);
+  Turn turn(turns_, message.connection, QueueTurns::Kind::single);
   co_await turn.first_step();
   co_return co_await hot_.add(std::move(message), deadline);
 }
@@ -243,18 +244,20 @@ Task<Result<TieredStore::Taking>> TieredStore::try_taking(TakeQuery query, Deadl
   const Connection connection = query.queue.connection;
   auto reading = co_await read(std::move(query), deadline, turn);
   if (!reading) co_return std::unexpected(reading.error());
-  const auto& messages = reading->messages;
-  const auto hot_begin = messages.begin() + static_cast<std::ptrdiff_t>(reading->cold);
+  const std::span<const StoredMessage> messages = reading->messages;
   // The older part first: a failure in between leaves the newer one pending.
-  std::vector<std::vector<MessageId>> parts = {ids_of(messages.begin(), hot_begin),
-                                               ids_of(hot_begin, messages.end())};
+  const std::array parts = {messages.first(reading->cold), messages.subspan(reading->cold)};
   std::set<Position> removed;
   std::optional<Error> failed;
   for (std::size_t i = 0; i < parts.size() && !failed; ++i) {
     if (parts[i].empty()) continue;
-    auto erasure = co_await erase(connection, std::move(parts[i]), deadline, turn);
+    auto erasure = co_await erase(connection, ids_of(parts[i]), deadline, turn);
     failed = erasure ? erasure->failed : erasure.error();
     if (erasure) removed.merge(erasure->removed);
+    // What may be removed, although nobody heard so, is returned too: better twice than never.
+    const bool unknown = failed && failed->effect == Error::Effect::unknown;
+    if (!unknown && !(erasure && erasure->view.removal_repeated)) continue;
+    for (const StoredMessage& message : parts[i]) removed.insert(message.position);
   }
   // What is removed has to be returned: nobody would see it again.
   if (failed && removed.empty()) co_return std::unexpected(*failed);
@@ -328,7 +331,7 @@ Task<Result<std::set<Position>>> TieredStore::erase_cold_part(
     const auto chunk = co_await cold_.take_cold(query, part, deadline);
     if (!chunk) co_return std::unexpected(chunk.error());
     if (chunk->empty()) co_return removed;
-    auto erasure = co_await erase(connection, ids_of(chunk->begin(), chunk->end()), deadline, turn);
+    auto erasure = co_await erase(connection, ids_of(*chunk), deadline, turn);
     if (!erasure) co_return std::unexpected(erasure.error());
     if (erasure->failed) co_return std::unexpected(*erasure->failed);
     removed.merge(erasure->removed);

@@ -6,7 +6,7 @@
 //   withdrawn; not at all if the hot tier knows that nothing is there.
 // - A removal goes through the hot tier first, since messages move from there to the cold tier and
 //   never back, and then through the cold one. A take that removes is a read, and a removal of what
-//   was read: it returns what it removed itself.
+//   was read: it returns what it removed itself, or may have removed.
 // - No answer is made of one tier where two are needed: if the cold tier fails, so does the call.
 //   Adds, and reads of queues that are in the hot tier alone, go on without it; ready() says that
 //   it is missing.
@@ -24,8 +24,8 @@
 
 #include <set>
 
+#include "core/queue_turns.hpp"
 #include "core/tiers.hpp"
-#include "pickup/queue_turns.hpp"
 
 namespace mpr {
 

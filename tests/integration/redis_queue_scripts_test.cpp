@@ -35,7 +35,6 @@ class QueueScripts : public ScriptBed {
     return eval(queue_script<scripts::remove>(), arguments);
   }
   struct Take {
-    std::string mode = "keep";
     std::string from = {};
     std::string messages = "10";
     std::string bytes = "1000";
@@ -47,9 +46,8 @@ class QueueScripts : public ScriptBed {
   };
   // The answer with entries' ids in the place of entries.
   std::string take(const Take& t) {
-    Words arguments = {
-        "100", t.mode, t.from,         t.messages, t.bytes, t.any, t.did.empty() ? "0" : "1",
-        t.did, t.look, t.answer_bytes, "60000",    "{t}r:"};
+    Words arguments = {"100", t.from, t.messages,    t.bytes, t.any, t.did.empty() ? "0" : "1",
+                       t.did, t.look, t.answer_bytes};
     arguments.insert(arguments.end(), t.exclude.begin(), t.exclude.end());
     return eval(queue_script<scripts::take>(), arguments);
   }
@@ -177,21 +175,6 @@ TEST_F(QueueScripts, TakeLeavesOutWhatIsExcludedExpiredOrForOthers) {
   EXPECT_EQ(take({.did = "did:"}), "[[] 5-0 1 1-0 [] 1]");
 }
 
-TEST_F(QueueScripts, TakeWithRemovalTakesOutAndRemembersAndWithdraws) {
-  add_at("1-0", 50);
-  add_named("2-0", "mine", 60);
-  add_at("3-0", 50);
-  run({"HSET", "{t}m", "1-0", "s10", "lease", "4 90"});
-  EXPECT_EQ(
-      take({.mode = "remove", .messages = "2"}),
-      "[[[1-0 [m 1|50|||n1-0|||||| p xxxxxxxxxx]] [2-0 [m 1|60|||n|4|||||mine p 0123456789]]] "
-      "1-0 1 1-0 [] 0]");
-  EXPECT_EQ(queue(), "3-0 / 1 10");
-  EXPECT_EQ(run({"GET", "{t}r:mine"}), "2-0 60 60100");
-  EXPECT_EQ(run({"EXISTS", "{t}i"}), "0");
-  EXPECT_EQ(run({"HGETALL", "{t}c"}), "[w:1-0 rs10]");
-}
-
 TEST_F(QueueScripts, CountLeavesOutWhatExpiredOrIsExcluded) {
   EXPECT_EQ(eval(queue_script<scripts::count>(), {"100"}), "[0 '' [] 0]");
   add_at("1-0", 50);
@@ -304,7 +287,7 @@ TEST_F(QueueScripts, WhatCannotBeReadStopsAScriptBeforeItChangesAnything) {
   run({"XADD", "{t}q", "1-0", "x", "y"});
   add_at("2-0", 50);
   for (const std::string& answer :
-       {take({.mode = "remove"}), eval(queue_script<scripts::status>(), {"100", "", "9", "0", ""}),
+       {take({}), eval(queue_script<scripts::status>(), {"100", "", "9", "0", ""}),
         eval(queue_script<scripts::remove_all>(), {"100", "6", "{t}r:", "", "", "9", "0", ""})}) {
     EXPECT_EQ(answer.substr(0, 1), "!") << answer;
     EXPECT_NE(answer.find("not readable"), std::string::npos) << answer;

@@ -11,6 +11,7 @@
 #include "store/redis/server_checks.hpp"
 #include "store/redis/session_record.hpp"
 #include "tests/integration/store_bed.hpp"
+#include "tests/support/redis_proxy.hpp"
 
 namespace mpr::test {
 
@@ -314,6 +315,95 @@ TEST_F(RedisStoreTest, ACallersIdMayLookLikeOneOfTheStore) {
   EXPECT_EQ(bed.get(bed.store->still_hot(again.connection, {own.id}, soon())).size(), 1U);
   EXPECT_EQ(bed.get(bed.store->remove(again.connection, {own.id}, soon())).removed,
             std::vector<Position>{fresh.position});
+}
+
+// --- takes that remove ------------------------------------------------------------------------
+
+TakeQuery taking_away(std::string_view from, std::uint64_t limit = 0) {
+  TakeQuery query = taking(from, limit);
+  query.mode = TakeMode::remove;
+  return query;
+}
+
+// Ten messages; every fourth has an id of its caller.
+void add_ten(StoreOnRedis& bed) {
+  for (int i = 0; i < 10; ++i) {
+    NewMessage message = numbered("c", i);
+    if (i % 4 == 3) {
+      message.id_origin = IdOrigin::caller;
+      message.id = MessageId("caller-" + std::to_string(i));
+    }
+    bed.get(bed.store->add(std::move(message), StoreOnRedis::soon()));
+  }
+}
+
+TEST_F(RedisStoreTest, ATakeThatRemovesHandsOutWhatItRemovedAlthoughTheAnswerWasLost) {
+  RedisProxy proxy(server_.port());
+  StoreOnRedis bed(proxy.port(), store_options(), clock_);
+  for (const std::uint64_t limit : {0U, 3U, 8U}) {  // by a script, by plain commands, by both kinds
+    for (const int times : {1, 2}) {
+      SCOPED_TRACE(std::to_string(limit) + " messages, lost " + std::to_string(times) + " times");
+      bed.get(bed.store->remove_all(queue_of("c").connection, std::nullopt, soon()));
+      server_.cli({"FLUSHDB"});
+      add_ten(bed);
+      const auto expected = payloads(bed.get(bed.store->take(taking("c", limit), soon())));
+      const int met = proxy.met();
+      proxy.lose_answers_to(bed.store->keys().of_connection("n", queue_of("c").connection), times);
+      const auto taken = payloads(bed.get(bed.store->take(taking_away("c", limit), soon())));
+      EXPECT_EQ(proxy.met() - met, times);
+      EXPECT_EQ(taken, expected);
+      EXPECT_EQ(bed.get(bed.store->count(queue_of("c"), soon())), 10 - taken.size());
+    }
+  }
+}
+
+TEST_F(RedisStoreTest, ATakeThatNeverHearsOfItsRemovalHandsOutWhatItRead) {
+  RedisProxy proxy(server_.port());
+  StoreOnRedis bed(proxy.port(), store_options(), clock_);
+  add_ten(bed);
+  proxy.lose_answers_to("XDEL", 1'000'000);
+  const auto removed =
+      bed.run(bed.store->take(taking_away("c", 3), Deadline::after(milliseconds(400))));
+  ASSERT_TRUE(removed.has_value()) << removed.error().context;
+  EXPECT_EQ(payloads(*removed), (std::vector<std::string>{"{\"n\":0}", "{\"n\":1}", "{\"n\":2}"}));
+  proxy.lose_answers_to("XDEL", 0);
+  EXPECT_EQ(bed.get(bed.store->count(queue_of("c"), soon())), 7U);
+}
+
+TEST_F(RedisStoreTest, ATakeWhoseRemovalIsRefusedRemovesAndReturnsNothing) {
+  StoreOnRedis bed(server_, store_options(), clock_);
+  add_ten(bed);
+  server_.cli({"ACL", "SETUSER", "default", "-xdel"});
+  for (const std::uint64_t limit : {0U, 3U}) {
+    const auto refused = bed.run(bed.store->take(taking_away("c", limit), soon()));
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_EQ(refused.error().effect, Error::Effect::none) << refused.error().context;
+  }
+  server_.cli({"ACL", "SETUSER", "default", "+xdel"});
+  EXPECT_EQ(bed.get(bed.store->take(taking_away("c"), soon())).size(), 10U) << "and it recovers";
+}
+
+TEST_F(RedisStoreTest, AFullServerLetsMessagesGo) {
+  StoreOnRedis bed(server_, store_options(), clock_);
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 10; ++i) ids.push_back(add(bed, numbered("c", i)).id);
+  server_.cli({"CONFIG", "SET", "maxmemory", "1"});
+  EXPECT_EQ(bed.get(bed.store->take(taking_away("c", 3), soon())).size(), 3U);
+  const auto removed =
+      bed.get(bed.store->remove(queue_of("c").connection, {ids[3], ids[4], ids[0]}, soon()));
+  EXPECT_EQ(removed.removed.size(), 2U);
+  EXPECT_EQ(removed.remaining, 5U);
+}
+
+TEST_F(RedisStoreTest, ADeepQueueIsTakenAwayInOrderAndToTheLastMessage) {
+  StoreOnRedis bed(server_, store_options(), clock_);
+  ASSERT_EQ(fill(bed, "deep", 3500).size(), 3500U);
+  EXPECT_EQ(bed.get(bed.store->take(taking_away("deep", 2500), soon())).size(), 2500U);
+  const auto rest = bed.get(bed.store->take(taking_away("deep"), soon()));
+  ASSERT_EQ(rest.size(), 1000U);
+  EXPECT_EQ(*rest.front().payload, "{\"n\":2500}");
+  EXPECT_EQ(*rest.back().payload, "{\"n\":3499}");
+  EXPECT_EQ(bed.get(bed.store->count(queue_of("deep"), soon())), 0U);
 }
 
 // --- servers in trouble -----------------------------------------------------------------------

@@ -20,7 +20,10 @@ namespace mpr::test {
 class StoreOnRedis {
  public:
   StoreOnRedis(const RedisServer& server, RedisStore::Options options, Clock& clock)
-      : client_(options_for(server), metrics) {
+      : StoreOnRedis(server.port(), std::move(options), clock) {}
+  // Through something in front of the server.
+  StoreOnRedis(std::uint16_t port, RedisStore::Options options, Clock& clock)
+      : client_(options_for(port), metrics) {
     auto opened = loop.run(RedisStore::open(client_, std::move(options), clock, metrics, soon()));
     if (!opened) throw std::runtime_error(opened.error().context);
     store = std::move(*opened);
@@ -42,8 +45,11 @@ class StoreOnRedis {
   }
 
   static redis::ClientOptions options_for(const RedisServer& server) {
+    return options_for(server.port());
+  }
+  static redis::ClientOptions options_for(std::uint16_t port) {
     redis::ClientOptions options;
-    options.servers = {{"127.0.0.1", server.port()}};
+    options.servers = {{"127.0.0.1", port}};
     return options;
   }
 

@@ -46,12 +46,12 @@ class Stepper {
     if (fault == Fault::refused) co_return fail(Errc::unavailable, "refused by the test");
     if (fault == Fault::late) {
       late_.spawn(finish_late(name, std::move(operation)));
-      co_return fail(Errc::deadline_exceeded, "not heard of in time");
+      co_return std::unexpected(unheard("not heard of in time"));
     }
     auto outcome = co_await operation;
     co_await Stop{*this, name};
     if (dead_) co_return fail(Errc::unavailable, "this gateway is dead");
-    if (fault == Fault::unheard) co_return fail(Errc::deadline_exceeded, "unheard of");
+    if (fault == Fault::unheard) co_return std::unexpected(unheard("unheard of"));
     co_return outcome;
   }
 
@@ -69,6 +69,10 @@ class Stepper {
     }
     void await_resume() const noexcept {}
   };
+
+  static Error unheard(std::string context) {
+    return {Errc::deadline_exceeded, std::move(context), Error::Effect::unknown};
+  }
 
   template <class T>
   Task<void> finish_late(std::string_view name, Task<Result<T>> operation) {

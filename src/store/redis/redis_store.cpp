@@ -123,6 +123,7 @@ Task<Result<redis::Value>> RedisStore::ask(std::reference_wrapper<const redis::S
 
 redis::Failure RedisStore::note_failure(redis::Failure failure) {
   metrics_.store_errors.add();
+  if (failure.maybe_executed) failure.error.effect = Error::Effect::unknown;
   return failure;
 }
 

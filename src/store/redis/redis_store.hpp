@@ -7,7 +7,9 @@
 //
 // Any executor thread may call anything. What one thread starts on one connection takes effect in
 // the order in which it was started, except that a read or removal of more than about a thousand
-// messages goes in steps: it sees what was added or removed between them.
+// messages goes in steps: it sees what was added or removed between them. A take that removes reads
+// first and removes by id what it read, which may be repeated when the answer was lost; what the
+// thread starts behind it on the connection waits for it.
 //
 // The client, the clock and the metrics outlive the store; no call may be under way when it is
 // destroyed. The store never uses KEYS, and it deletes no queue that holds messages.
@@ -25,6 +27,7 @@
 #include <vector>
 
 #include "base/metrics.hpp"
+#include "core/queue_turns.hpp"
 #include "core/tiers.hpp"
 #include "store/redis/client.hpp"
 #include "store/redis/keys.hpp"
@@ -146,6 +149,9 @@ class RedisStore final : public HotStore {
   redis::Failure note_failure(redis::Failure failure);
   redis::Failure note_refusal(const redis::Value& error_answer);
   Task<void> purge(Connection connection, Deadline deadline);
+  // An operation on the hot tier alone, behind takes that remove.
+  template <class T>
+  Task<Result<T>> in_turn(Connection connection, Answer<T> operation);
   void count_expired(std::int64_t how_many);
 
   // --- adding (store_adds.cpp) ----------------------------------------------------------------
@@ -160,10 +166,16 @@ class RedisStore final : public HotStore {
   Error quota_error(std::int64_t kind) const;
 
   // --- reading (store_reads.cpp) --------------------------------------------------------------
+  Task<Result<std::vector<StoredMessage>>> take_away(TakeQuery query, Deadline deadline);
   Task<std::optional<Result<HotAnswer<std::vector<StoredMessage>>>>> take_plain(
       std::reference_wrapper<const TakeQuery> query, Deadline deadline);
   Answer<std::vector<StoredMessage>> take_in_steps(TakeQuery query, Deadline deadline);
   Words take_arguments(const TakeQuery& query, const TakeProgress& progress) const;
+
+  // Removes what was read; yields what this call removed, or may have removed.
+  Task<Result<std::vector<StoredMessage>>> remove_taken(Connection connection,
+                                                        std::vector<StoredMessage> read,
+                                                        Deadline deadline);
 
   // --- removing (store_removals.cpp) ----------------------------------------------------------
   enum class Wanted { outcome, view };  // a view may cost another round trip
@@ -201,7 +213,21 @@ class RedisStore final : public HotStore {
   Error refusal_;                                          // guarded by refusal_mutex_
   std::chrono::steady_clock::time_point refused_until_{};  // guarded by refusal_mutex_
 
+  QueueTurns turns_;
+
   std::unique_ptr<redis::QueueCensus> census_;  // null: no census
 };
+
+template <class T>
+Task<Result<T>> RedisStore::in_turn(Connection connection, Answer<T> operation) {
+  std::optional<QueueTurns::Turn> turn;
+  if (turns_.holds_single()) {
+    turn.emplace(turns_, connection, QueueTurns::Kind::single);
+    co_await turn->first_step();
+  }
+  auto answer = co_await operation;
+  if (!answer) co_return std::unexpected(std::move(answer).error());
+  co_return std::move(answer->value);
+}
 
 }  // namespace mpr

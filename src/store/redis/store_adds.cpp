@@ -68,6 +68,11 @@ Task<Result<AddOutcome>> RedisStore::add(NewMessage message, Deadline deadline) 
   if (deadline.passed()) {
     co_return fail(Errc::deadline_exceeded, "the deadline passed before the store began");
   }
+  std::optional<QueueTurns::Turn> turn;
+  if (turns_.holds_single()) {
+    turn.emplace(turns_, message.connection, QueueTurns::Kind::single);
+    co_await turn->first_step();
+  }
   const auto began = std::chrono::steady_clock::now();
   std::string nonce = next_nonce();
   std::string description = redis::describe(message, clock_.now(), nonce);

@@ -53,13 +53,6 @@ void add_excluded(std::vector<std::string>& words, const std::vector<MessageRef>
   }
 }
 
-template <class T>
-Task<Result<T>> without_view(Task<Result<HotAnswer<T>>> answer) {
-  auto seen = co_await answer;
-  if (!seen) co_return std::unexpected(std::move(seen).error());
-  co_return std::move(seen->value);
-}
-
 std::optional<TimePoint> time_of(const redis::Value& value) {
   if (!value.is_integer()) return std::nullopt;
   return TimePoint(std::chrono::milliseconds(value.integer));
@@ -76,34 +69,53 @@ void merge(QueueStatus& sum, const std::vector<redis::Value>& step) {
 
 }  // namespace
 
-Task<Result<std::vector<StoredMessage>>> RedisStore::take(TakeQuery query, Deadline deadline) {
-  return without_view(take_hot(std::move(query), deadline));
-}
-
 Task<Result<std::uint64_t>> RedisStore::count(QueueQuery query, Deadline deadline) {
-  return without_view(count_hot(std::move(query), deadline));
+  Connection connection = query.connection;
+  return in_turn(std::move(connection), count_hot(std::move(query), deadline));
 }
 
 Task<Result<QueueStatus>> RedisStore::status(QueueQuery query, Deadline deadline) {
-  return without_view(status_hot(std::move(query), deadline));
+  Connection connection = query.connection;
+  return in_turn(std::move(connection), status_hot(std::move(query), deadline));
 }
 
 Task<Result<Position>> RedisStore::tail(Connection connection, Deadline deadline) {
-  return without_view(tail_hot(std::move(connection), deadline));
+  return in_turn(connection, tail_hot(connection, deadline));
 }
 
 Task<Result<std::optional<PushToken>>> RedisStore::newest_push_token(Connection connection,
                                                                      Deadline deadline) {
-  return without_view(newest_push_token_hot(std::move(connection), deadline));
+  return in_turn(connection, newest_push_token_hot(connection, deadline));
 }
 
 // --- taking -----------------------------------------------------------------------------------
 
+Task<Result<std::vector<StoredMessage>>> RedisStore::take(TakeQuery query, Deadline deadline) {
+  Connection connection = query.queue.connection;
+  if (query.mode == TakeMode::remove) return take_away(std::move(query), deadline);
+  return in_turn(std::move(connection), take_hot(std::move(query), deadline));
+}
+
+// A script could read and remove at once; but when its answer is lost, so are the messages.
+Task<Result<std::vector<StoredMessage>>> RedisStore::take_away(TakeQuery query, Deadline deadline) {
+  const Connection connection = query.queue.connection;
+  QueueTurns::Turn turn(turns_, connection, QueueTurns::Kind::alone);
+  co_await turn.first_step();
+  while (true) {
+    auto read = co_await take_hot(query, deadline);
+    if (!read) co_return std::unexpected(std::move(read).error());
+    const bool empty = read->value.empty();
+    auto taken = co_await remove_taken(connection, std::move(read->value), deadline);
+    // Nothing: others were faster with everything that was read.
+    if (!taken || !taken->empty() || empty) co_return taken;
+  }
+}
+
 RedisStore::Answer<std::vector<StoredMessage>> RedisStore::take_hot(TakeQuery query,
                                                                     Deadline deadline) {
   if (deadline.passed()) co_return too_late();
-  const bool plain = query.mode == TakeMode::keep && !query.queue.recipient_did &&
-                     query.limit != 0 && query.limit + query.queue.exclude.size() <= kPlainTake;
+  const bool plain = !query.queue.recipient_did && query.limit != 0 &&
+                     query.limit + query.queue.exclude.size() <= kPlainTake;
   if (plain) {
     auto taken = co_await take_plain(query, deadline);
     if (taken) co_return std::move(*taken);
@@ -160,9 +172,8 @@ RedisStore::Words RedisStore::take_arguments(const TakeQuery& query,
   const std::uint64_t most_bytes = std::min(bound(query.limit_bytes), bound(query.response_bytes));
   const Position from = std::max(query.after, progress.looked_at);
   Words arguments;
-  arguments.reserve(12 + query.queue.exclude.size());
+  arguments.reserve(9 + query.queue.exclude.size());
   arguments.push_back(now());
-  arguments.emplace_back(query.mode == TakeMode::remove ? "remove" : "keep");
   arguments.push_back(from.value == 0 ? std::string() : redis::entry_of(from));
   arguments.push_back(std::to_string(bound(query.limit) - progress.messages.size()));
   arguments.push_back(std::to_string(most_bytes - std::min(most_bytes, progress.bytes)));
@@ -171,8 +182,6 @@ RedisStore::Words RedisStore::take_arguments(const TakeQuery& query,
   arguments.push_back(query.queue.recipient_did ? query.queue.recipient_did->value : std::string());
   arguments.push_back(std::to_string(kEntriesAtOnce));
   arguments.push_back(std::to_string(kBytesAtOnce));
-  arguments.push_back(std::to_string(options_.idempotency_window.count()));
-  arguments.push_back(remembered_prefix(query.queue.connection));
   add_excluded(arguments, query.queue.exclude, from);
   return arguments;
 }
@@ -201,28 +210,18 @@ Result<void> take_in(TakeProgress& progress, const Connection& connection, redis
 RedisStore::Answer<std::vector<StoredMessage>> RedisStore::take_in_steps(TakeQuery query,
                                                                          Deadline deadline) {
   const Connection connection = query.queue.connection;
-  const bool removing = query.mode == TakeMode::remove;
-  const redis::Script& script = redis::queue_script<redis::scripts::take>();
   TakeProgress progress;
   int restarts = 0;
   while (!progress.done) {
-    auto request = script_request(script, connection, Words(), take_arguments(query, progress),
-                                  removing ? redis::Repeat::never : redis::Repeat::safe,
-                                  removing ? options_.durability : redis::Durability::primary);
-    auto answer = co_await run_script(std::move(request), deadline);
-    if (!answer) {
-      // What was removed already has to be handed out; the rest stays for the next take.
-      if (removing && !progress.messages.empty()) break;
-      co_return std::unexpected(std::move(answer).error().error);
-    }
-    auto items = redis::expect_items(std::move(*answer), 6);
-    if (!items) co_return std::unexpected(std::move(items).error());
-    if (auto taken = take_in(progress, connection, *items); !taken) {
+    auto answer = co_await ask(redis::queue_script<redis::scripts::take>(), connection, Words(),
+                               take_arguments(query, progress), deadline);
+    if (answer) answer = redis::expect_items(std::move(*answer), 6);
+    if (!answer) co_return std::unexpected(std::move(answer).error());
+    if (auto taken = take_in(progress, connection, *answer); !taken) {
       co_return std::unexpected(std::move(taken).error());
     }
-    if (items->items[5].integer > 0) co_await purge(connection, deadline);
+    if (answer->items[5].integer > 0) co_await purge(connection, deadline);
     if (!progress.overtaken) continue;
-    if (removing) break;
     if (++restarts == kRestarts) co_return overtaken_too_often();
     progress = TakeProgress();
   }

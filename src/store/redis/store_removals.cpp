@@ -21,13 +21,6 @@ std::unexpected<Error> too_late() {
   return fail(Errc::deadline_exceeded, "the deadline passed before the store began");
 }
 
-template <class T>
-Task<Result<T>> without_view(Task<Result<HotAnswer<T>>> answer) {
-  auto seen = co_await answer;
-  if (!seen) co_return std::unexpected(std::move(seen).error());
-  co_return std::move(seen->value);
-}
-
 void add_positions(std::vector<Position>& positions, const redis::Value& entries) {
   for (const redis::Value& entry : entries.items) {
     if (const auto position = redis::position_of(entry.text)) positions.push_back(*position);
@@ -38,13 +31,13 @@ void add_positions(std::vector<Position>& positions, const redis::Value& entries
 
 Task<Result<RemoveOutcome>> RedisStore::remove(Connection connection, std::vector<MessageId> ids,
                                                Deadline deadline) {
-  return without_view(remove_ids(std::move(connection), std::move(ids), Wanted::outcome, deadline));
+  return in_turn(connection, remove_ids(connection, std::move(ids), Wanted::outcome, deadline));
 }
 
 Task<Result<RemoveOutcome>> RedisStore::remove_all(Connection connection,
                                                    std::optional<RecipientDid> recipient_did,
                                                    Deadline deadline) {
-  return without_view(remove_all_hot(std::move(connection), std::move(recipient_did), deadline));
+  return in_turn(connection, remove_all_hot(connection, std::move(recipient_did), deadline));
 }
 
 RedisStore::Answer<RemoveOutcome> RedisStore::remove_hot(Connection connection,
@@ -84,7 +77,10 @@ RedisStore::Answer<RemoveOutcome> RedisStore::remove_ids(Connection connection,
   auto answers = co_await when_all(std::move(parts));
   HotAnswer<RemoveOutcome> whole;
   for (auto& answer : answers) {
-    if (!answer) co_return std::unexpected(std::move(answer).error());
+    if (!answer) {
+      if (answers.size() > 1) answer.error().effect = Error::Effect::unknown;  // of other parts
+      co_return std::unexpected(std::move(answer).error());
+    }
     auto& removed = answer->value.removed;
     whole.value.removed.insert(whole.value.removed.end(), removed.begin(), removed.end());
     whole.view.removal_repeated |= answer->view.removal_repeated;
@@ -131,9 +127,6 @@ Task<std::optional<Result<HotAnswer<RemoveOutcome>>>> RedisStore::remove_plain(
     if (failure.maybe_executed && !deadline.passed()) co_return std::nullopt;
     co_return std::unexpected(failure.error);
   }
-  for (const redis::Value& answer : *answers) {
-    if (answer.is_error()) co_return std::unexpected(note_refusal(answer).error);
-  }
   HotAnswer<RemoveOutcome> out;
   std::vector<bool> xdel(own.size());
   std::uint64_t not_freed = 0;
@@ -141,6 +134,13 @@ Task<std::optional<Result<HotAnswer<RemoveOutcome>>>> RedisStore::remove_plain(
     xdel[i] = (*answers)[i].integer == 1;
     if (xdel[i]) out.value.removed.push_back(own[i].position);
     if (!xdel[i]) not_freed += kOneInCounter + own[i].size;
+  }
+  for (std::size_t i = 0; i < answers->size(); ++i) {
+    // A full server removes but does not count: the counter is corrected when it would matter.
+    if (!(*answers)[i].is_error() || i == own.size()) continue;
+    Error refused = note_refusal((*answers)[i]).error;
+    if (!out.value.removed.empty()) refused.effect = Error::Effect::unknown;
+    co_return std::unexpected(std::move(refused));
   }
   if (not_freed > 0) {
     const std::string key = keys_.of_connection("n", connection);
@@ -190,7 +190,11 @@ RedisStore::Answer<RemoveOutcome> RedisStore::remove_by_script(Connection connec
                                                 redis::Repeat::safe, options_.durability),
                                  deadline);
   }
-  if (!answer) co_return std::unexpected(std::move(answer).error().error);
+  if (!answer) {
+    Error error = std::move(answer).error().error;
+    if (attempt == Attempt::again || !xdel.empty()) error.effect = Error::Effect::unknown;
+    co_return std::unexpected(std::move(error));
+  }
   auto items = redis::expect_items(std::move(*answer), 6);
   if (!items) co_return std::unexpected(std::move(items).error());
 
@@ -211,6 +215,36 @@ RedisStore::Answer<RemoveOutcome> RedisStore::remove_by_script(Connection connec
   out.view.removal_repeated = attempt == Attempt::again;
   if (items->items[5].integer > 0) co_await purge(connection, deadline);
   co_return out;
+}
+
+// The oldest first: what a failure leaves is pending still.
+Task<Result<std::vector<StoredMessage>>> RedisStore::remove_taken(Connection connection,
+                                                                  std::vector<StoredMessage> read,
+                                                                  Deadline deadline) {
+  std::vector<StoredMessage> taken;
+  for (std::size_t begin = 0, end = 0; begin < read.size(); begin = end) {
+    end = std::min(begin + kAtOnce, read.size());
+    std::vector<MessageId> ids;
+    for (std::size_t i = begin; i < end; ++i) ids.push_back(read[i].id);
+    auto removal = co_await remove_ids(connection, std::move(ids), Wanted::outcome, deadline);
+    const bool lost = !removal && removal.error().effect == Error::Effect::unknown;
+    if (!removal && !lost) {
+      if (taken.empty()) co_return std::unexpected(std::move(removal).error());
+      break;
+    }
+    // What may be removed, although nobody heard so, is handed out too: better twice than never.
+    const bool all = lost || removal->view.removal_repeated;
+    std::vector<Position> removed;
+    if (removal) removed = std::move(removal->value.removed);
+    std::sort(removed.begin(), removed.end());
+    for (std::size_t i = begin; i < end; ++i) {
+      if (all || std::binary_search(removed.begin(), removed.end(), read[i].position)) {
+        taken.push_back(std::move(read[i]));
+      }
+    }
+    if (lost) break;
+  }
+  co_return taken;
 }
 
 RedisStore::Answer<RemoveOutcome> RedisStore::remove_all_hot(

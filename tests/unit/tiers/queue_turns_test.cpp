@@ -1,4 +1,4 @@
-#include "pickup/queue_turns.hpp"
+#include "core/queue_turns.hpp"
 
 #include "tests/unit/tiers/tier_bed.hpp"
 
@@ -92,14 +92,14 @@ TEST_F(QueueTurnsTest, OneAloneWaitsForAllAndIsWaitedForByAll) {
 
 TEST_F(QueueTurnsTest, AddsWaitForOneAloneAndForNothingElse) {
   Operation& change = start(Kind::change);
-  Operation& add = start(Kind::add);
+  Operation& add = start(Kind::single);
   Operation& read = start(Kind::read);
   EXPECT_TRUE(add.first);
   EXPECT_FALSE(read.next) << "waits for the change";
   end(change);
   EXPECT_TRUE(read.next) << "but not for the add";
   Operation& alone = start(Kind::alone);
-  Operation& late = start(Kind::add);
+  Operation& late = start(Kind::single);
   EXPECT_FALSE(alone.first || late.first);
   end(add);
   end(read);

@@ -173,6 +173,30 @@ TEST_F(TieredStoreTest, TheNewestTokenIsSearchedInTheNewestSixteenOfBothTiers) {
   EXPECT_FALSE(token().has_value());
 }
 
+TEST_F(TieredStoreTest, ATakeReturnsWhatMayBeRemovedAndNotWhatIsSurelyStillThere) {
+  Executor::Scope scope(loop_);
+  TakeQuery query = taking();
+  query.mode = TakeMode::remove;
+  for (const auto fault : {Stepper::Fault::unheard, Stepper::Fault::refused}) {
+    add_old({"m-1", "m-2"});
+    archive();
+    add(message_to("phone", "m-3"));
+    Stepper steps;
+    steps.stop_at_steps(false);
+    int removals = 0;
+    steps.faults([&](std::string_view name) {
+      return name == "remove" && ++removals == 2 ? fault : Stepper::Fault::none;
+    });
+    SteppedHotStore hot(hot_, steps);
+    SteppedColdStore cold(cold_, steps);
+    TieredStore store(hot, cold);
+    const bool unheard = fault == Stepper::Fault::unheard;
+    const auto taken = loop_.run(store.take(query, kNever));
+    EXPECT_EQ(names(taken.value()), unheard ? (Ids{"m-1", "m-2", "m-3"}) : (Ids{"m-1", "m-2"}));
+    EXPECT_EQ(take(query), unheard ? Ids{} : Ids{"m-3"});
+  }
+}
+
 TEST_F(TieredStoreTest, TwoTakesShareAQueueAndNeitherComesBackEmptyHanded) {
   Executor::Scope scope(loop_);
   for (int i = 0; i < 4; ++i) add(message_to("phone", "m-" + std::to_string(i)));

@@ -1,6 +1,7 @@
-// The order of operations on one queue that take several steps: a step in the hot tier, then one in
-// the cold tier. The hot tier keeps the order in which its steps were started; here the later steps
-// of an operation wait for the operations that began before it. Without such steps nobody waits.
+// The order of operations on one queue that take several steps: of one store, or a step in the hot
+// tier and then one in the cold tier. A store keeps the order in which its steps were started; here
+// the later steps of an operation wait for the operations that began before it. Without such steps
+// nobody waits.
 //
 // Any thread may take turns; a wait resumes on the executor on which it began. The table outlives
 // its turns. It knows nothing of messages and never fails.
@@ -21,7 +22,7 @@ namespace mpr {
 class QueueTurns {
  public:
   enum class Kind {
-    add,     // has one step, which waits for earlier operations that are alone
+    single,  // has one step, which waits for earlier operations that are alone
     read,    // its second step waits for earlier operations that change the queue
     change,  // its second step waits for every earlier operation
     alone,   // begins after every earlier operation and holds later ones up until it ends
@@ -29,9 +30,9 @@ class QueueTurns {
 
   QueueTurns() = default;
 
-  // Whether an add may find one in front of it that is alone. If not, it needs no turn: whatever
-  // begins later comes behind it anyway.
-  bool holds_adds() const noexcept { return alone_.load(std::memory_order_acquire) > 0; }
+  // Whether an operation of one step may find one in front of it that is alone. If not, it needs no
+  // turn: whatever begins later comes behind it anyway.
+  bool holds_single() const noexcept { return alone_.load(std::memory_order_acquire) > 0; }
 
   QueueTurns(const QueueTurns&) = delete;
   QueueTurns& operator=(const QueueTurns&) = delete;

@@ -1,4 +1,4 @@
-#include "pickup/queue_turns.hpp"
+#include "core/queue_turns.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -9,7 +9,7 @@ bool QueueTurns::passes(const std::vector<Turn*>& queue, const Turn& turn, Turn:
   for (const Turn* earlier : queue) {
     if (earlier == &turn) return true;
     if (earlier->kind_ == Kind::alone || turn.kind_ == Kind::alone) return false;
-    if (earlier->kind_ == Kind::add || turn.kind_ == Kind::add) continue;
+    if (earlier->kind_ == Kind::single || turn.kind_ == Kind::single) continue;
     if (step == Turn::Step::first) continue;
     if (turn.kind_ == Kind::change || earlier->kind_ == Kind::change) return false;
   }
