@@ -1,14 +1,14 @@
 // A Credo 0.5 agent whose wallet and storage are in memory.
 
-import { Agent, agentDependencies, DependencyManager, InjectionSymbols } from './credo.mjs';
+import * as credo from './credo.mjs';
 import { MemoryStorage } from './memory_storage.mjs';
 import { MemoryWallet } from './memory_wallet.mjs';
 
 export function newAgent({ label, endpoints = [], modules, logger, keys, storage }) {
-  const dependencyManager = new DependencyManager();
-  dependencyManager.registerInstance(InjectionSymbols.Wallet, new MemoryWallet(keys));
-  dependencyManager.registerInstance(InjectionSymbols.StorageService, storage ?? new MemoryStorage());
-  return new Agent(
+  const dependencyManager = new credo.DependencyManager();
+  dependencyManager.registerInstance(credo.InjectionSymbols.Wallet, new MemoryWallet(keys));
+  dependencyManager.registerInstance(credo.InjectionSymbols.StorageService, storage ?? new MemoryStorage(credo));
+  return new credo.Agent(
     {
       config: {
         label,
@@ -17,7 +17,7 @@ export function newAgent({ label, endpoints = [], modules, logger, keys, storage
         ...(logger ? { logger } : {}),
       },
       modules,
-      dependencies: agentDependencies,
+      dependencies: credo.agentDependencies,
     },
     dependencyManager,
   );

@@ -2,19 +2,19 @@
 // already. With --demo, a phone and a sender show what happens, and everything ends.
 
 import { Balancer } from './balancer.mjs';
-import { ConsoleLogger, LogLevel } from './credo.mjs';
+import * as credo from './credo.mjs';
 import { demonstrate } from './demo.mjs';
 import { Mediator } from './mediator.mjs';
 import { MemoryStorage } from './memory_storage.mjs';
 
 const repositoryUrls = (process.env.MPR_URL ?? 'ws://127.0.0.1:3100').split(',');
 const port = Number(process.env.MEDIATOR_PORT ?? 3000);
-const logger = new ConsoleLogger(LogLevel[process.env.LOG_LEVEL ?? 'warn']);
+const logger = new credo.ConsoleLogger(credo.LogLevel[process.env.LOG_LEVEL ?? 'warn']);
 const demo = process.argv.includes('--demo');
 
 const balancer = await Balancer.start(demo ? 0 : port);
 const endpoints = [`http://127.0.0.1:${balancer.port}`, `ws://127.0.0.1:${balancer.port}`];
-const shared = { keys: new Map(), storage: new MemoryStorage() };
+const shared = { keys: new Map(), storage: new MemoryStorage(credo) };
 console.log(`Connecting to the message pickup repository at ${repositoryUrls.join(', ')}`);
 
 const mediators = [];

@@ -1,15 +1,18 @@
-// Credo's storage in memory. Instances of one mediator are given the same one, as they would share
-// a database.
-
-import { JsonTransformer, RecordDuplicateError, RecordNotFoundError } from './credo.mjs';
+// Credo's storage in memory, of any generation of Credo. Instances of one mediator are given the same
+// one, as they would share a database.
 
 export class MemoryStorage {
   records = new Map();
 
+  // `credo`: what @credo-ts/core exports.
+  constructor(credo) {
+    this.credo = credo;
+  }
+
   async save(_agentContext, record) {
     const key = keyOf(record.type, record.id);
     if (this.records.has(key)) {
-      throw new RecordDuplicateError(`${key} exists already`, { recordType: record.type });
+      throw new this.credo.RecordDuplicateError(`${key} exists already`, { recordType: record.type });
     }
     this.put(record);
   }
@@ -30,7 +33,7 @@ export class MemoryStorage {
   }
 
   async getById(_agentContext, recordClass, id) {
-    return recordOf(this.expect(recordClass.type, id), recordClass);
+    return this.recordOf(this.expect(recordClass.type, id), recordClass);
   }
 
   async getAll(_agentContext, recordClass) {
@@ -46,33 +49,33 @@ export class MemoryStorage {
     this.records.set(keyOf(record.type, record.id), {
       type: record.type,
       id: record.id,
-      value: JsonTransformer.serialize(record),
+      value: this.credo.JsonTransformer.serialize(record),
       tags: structuredClone({ ...record.getTags() }),
     });
   }
 
   expect(type, id) {
     const stored = this.records.get(keyOf(type, id));
-    if (!stored) throw new RecordNotFoundError(`there is no ${type} ${id}`, { recordType: type });
-    return stored;
+    if (stored) return stored;
+    throw new this.credo.RecordNotFoundError(`there is no ${type} ${id}`, { recordType: type });
   }
 
   select(recordClass, wanted) {
     return [...this.records.values()]
       .filter((stored) => stored.type === recordClass.type && wanted(stored))
-      .map((stored) => recordOf(stored, recordClass));
+      .map((stored) => this.recordOf(stored, recordClass));
+  }
+
+  recordOf({ id, value, tags }, recordClass) {
+    const record = this.credo.JsonTransformer.deserialize(value, recordClass);
+    record.id = id;
+    record.replaceTags(structuredClone(tags));
+    return record;
   }
 }
 
 function keyOf(type, id) {
   return `${type} ${id}`;
-}
-
-function recordOf({ id, value, tags }, recordClass) {
-  const record = JsonTransformer.deserialize(value, recordClass);
-  record.id = id;
-  record.replaceTags(structuredClone(tags));
-  return record;
 }
 
 function matches(tags, { $and = [], $or, $not, ...wanted }) {

@@ -2,6 +2,9 @@
 // Its keys are lost when the process ends. A mediator of yours uses AskarModule instead, with a
 // database that its instances share; the example has this one so that it starts anywhere.
 
+// Before libsodium, which looks for it.
+import './webcrypto.mjs';
+
 import sodium from 'libsodium-wrappers';
 
 import {

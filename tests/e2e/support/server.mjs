@@ -124,6 +124,12 @@ export class Gateway {
     );
     this.ports = JSON.parse(readFileSync(portsFile, 'utf8'));
   }
+
+  // Ends this one process of an installation; to be launched again before the others are stopped.
+  async end(signal) {
+    this.child.kill(signal);
+    await within(this.ended, 15_000, `the end of mpr:\n${this.log}`);
+  }
 }
 
 // An installation: one gateway, or two on the same servers (see backends.mjs). What a test does to
@@ -158,6 +164,9 @@ export class Server {
   }
   get senderUrl() {
     return `ws://127.0.0.1:${this.gateways.at(-1).ports.ws}`;
+  }
+  get urls() {
+    return this.gateways.map(({ ports }) => `ws://127.0.0.1:${ports.ws}`);
   }
   get opsUrl() {
     return `http://127.0.0.1:${this.ports.app}`;

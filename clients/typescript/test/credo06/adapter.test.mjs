@@ -6,17 +6,17 @@ import { after, before, describe, test } from 'node:test';
 
 import { CredoQueueTransportRepository } from 'message-pickup-repository-client';
 
-import { Server } from '../../../../tests/e2e/support/server.mjs';
+import { Server } from '../support/gateways.mjs';
 import { newMediator } from './support/agents.mjs';
 
 const payload = { protected: 'eyJhbGciOiJFQ0RILUVTIn0', iv: 'aXY', ciphertext: 'Y3Q', tag: 'dGFn' };
 
-describe('CredoQueueTransportRepository', { timeout: 60_000 }, () => {
+describe('CredoQueueTransportRepository', { timeout: 120_000 }, () => {
   let server;
   let mediator;
   before(async () => {
     server = await Server.start();
-    mediator = await newMediator({ urls: server.url });
+    mediator = await newMediator({ urls: server.urls });
   });
   after(async () => {
     await mediator?.stop();

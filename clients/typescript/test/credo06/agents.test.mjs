@@ -6,13 +6,12 @@ import { after, before, describe, test } from 'node:test';
 import { DidCommMediatorPickupStrategy } from '@credo-ts/didcomm';
 
 import { Balancer } from '../../../../examples/mediator/src/balancer.mjs';
-import { Server } from '../../../../tests/e2e/support/server.mjs';
-import { until } from '../../../../tests/e2e/support/wait.mjs';
-import { newMediator, newPhone, newSender } from './support/agents.mjs';
+import { gatewayCount, Server } from '../support/gateways.mjs';
+import { until } from '../support/patience.mjs';
+import { newMediator, newPhone, newSender, newStorage } from './support/agents.mjs';
 import { MemoryKeys } from './support/memory_keys.mjs';
-import { MemoryStorage } from './support/memory_storage.mjs';
 
-describe('Two Credo 0.6 mediators', { timeout: 120_000 }, () => {
+describe('Two Credo 0.6 mediators', { timeout: 300_000 }, () => {
   const stops = [];
   let server;
   let balancer;
@@ -24,11 +23,11 @@ describe('Two Credo 0.6 mediators', { timeout: 120_000 }, () => {
     stops.push(() => server.stop());
     balancer = await Balancer.start();
     stops.push(() => balancer.stop());
-    const shared = { keys: new MemoryKeys(), storage: new MemoryStorage() };
+    const shared = { keys: new MemoryKeys(), storage: newStorage() };
     const endpoints = [`ws://127.0.0.1:${balancer.port}`];
-    a = await newMediator({ urls: server.url, endpoints, shared });
+    a = await newMediator({ urls: server.urls, endpoints, shared });
     stops.push(() => a.stop());
-    b = await newMediator({ urls: server.url, endpoints, shared });
+    b = await newMediator({ urls: [...server.urls].reverse(), endpoints, shared });
     stops.push(() => b.stop());
     sender = await newSender();
     stops.push(() => sender.stop());
@@ -64,10 +63,10 @@ describe('Two Credo 0.6 mediators', { timeout: 120_000 }, () => {
         }
       },
       complete: async () => {
-        await until(() => new Set(phone.received).size === texts.length, 'all messages', 20_000);
+        await until(() => new Set(phone.received).size === texts.length, 'all messages');
         assert.deepEqual([...phone.received].sort(), [...texts].sort());
         // Until then a message may come once more, when the phone or the gateway goes and comes back.
-        await until(acknowledged, 'all acknowledgements', 20_000);
+        await until(acknowledged, 'all acknowledgements');
       },
     };
   }
@@ -82,7 +81,7 @@ describe('Two Credo 0.6 mediators', { timeout: 120_000 }, () => {
     test(`polling with ${strategy}`, async () => {
       const { phone, texts, write } = await phoneAt(a, b, DidCommMediatorPickupStrategy[strategy]);
       await write(12);
-      await until(() => new Set(phone.received).size === texts.length, 'all messages', 20_000);
+      await until(() => new Set(phone.received).size === texts.length, 'all messages');
     });
   }
 
@@ -108,6 +107,22 @@ describe('Two Credo 0.6 mediators', { timeout: 120_000 }, () => {
       await server.relaunch();
       await writing;
       await complete();
+      await write(3);
+      await complete();
+    });
+  }
+
+  if (gatewayCount === 2) {
+    test('gateways die in turn, and the other one takes over', async () => {
+      const { write, complete } = await phoneAt(a, b);
+      await write(3);
+      await complete();
+      for (const gateway of server.gateways) {
+        await gateway.end('SIGKILL');
+        await write(3);
+        await complete();
+        await gateway.launch(15_000);
+      }
       await write(3);
       await complete();
     });

@@ -1,16 +1,16 @@
-// The client against real gateways: the embedded one, or those of MPR_TEST_GATEWAYS.
+// The client against real gateways.
 
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 
-import { until } from '../../../../tests/e2e/support/wait.mjs';
 import { closeClientsAfterwards, connected, payload } from '../support/fixtures.mjs';
-import { gateways } from '../support/gateways.mjs';
+import { archived, gatewayCount, gateways } from '../support/gateways.mjs';
+import { until } from '../support/patience.mjs';
 
-const options = { callTimeoutMs: 2000, totalTimeoutMs: 10_000 };
+const options = { callTimeoutMs: 2000, totalTimeoutMs: 30_000 };
 
-describe('The client and a real gateway', { timeout: 60_000 }, () => {
+describe('The client and a real gateway', { timeout: 120_000 }, () => {
   let running;
   let mediator;
   let sender;
@@ -60,6 +60,20 @@ describe('The client and a real gateway', { timeout: 60_000 }, () => {
     const id = await add(connectionId, 'b', { recipientDids: ['did:key:b'] });
     assert.deepEqual(idsOf(await mediator.takeFromQueue({ connectionId, recipientDid: 'did:key:b' })), [id]);
   });
+
+  if (gatewayCount === 2) {
+    test('messages that moved to the database come before those that did not', async () => {
+      const connectionId = randomUUID();
+      const before = await archived(running.server);
+      const ids = await addMany(connectionId, 12);
+      await until(async () => (await archived(running.server)) >= before + 12, 'the database has them');
+      ids.push(...(await addMany(connectionId, 3)));
+      assert.equal(await mediator.getAvailableMessageCount({ connectionId }), 15);
+      assert.deepEqual(idsOf(await mediator.takeFromQueue({ connectionId })), ids);
+      await mediator.removeMessages({ connectionId, messageIds: ids.slice(0, 14) });
+      assert.deepEqual(idsOf(await mediator.takeFromQueue({ connectionId })), ids.slice(14));
+    });
+  }
 
   for (const deletion of ['afterReceipt', 'atomic']) {
     test(`deleting takes (${deletion}) return everything once and end`, async () => {

@@ -1,24 +1,29 @@
-// A gateway, two mediator instances behind a balancer, phones and a sender: all real, in one process
-// but for the gateway. Whatever was started is stopped at the end, also when a test failed.
+// A gateway or two, two mediator instances behind a balancer, phones and a sender: all real, in one
+// process but for the gateways. Whatever was started is stopped at the end, also when a test failed.
 
 import assert from 'node:assert/strict';
 
-import { Server } from '../../../../tests/e2e/support/server.mjs';
-import { until } from '../../../../tests/e2e/support/wait.mjs';
+import {
+  archived,
+  external,
+  gatewayCount,
+  Server,
+} from '../../../../clients/typescript/test/support/gateways.mjs';
+import { until } from '../../../../clients/typescript/test/support/patience.mjs';
 import { Balancer } from '../../src/balancer.mjs';
+import * as credo from '../../src/credo.mjs';
 import { Mediator } from '../../src/mediator.mjs';
 import { MemoryStorage } from '../../src/memory_storage.mjs';
 import { Phone } from '../../src/phone.mjs';
 import { Sender } from '../../src/sender.mjs';
 
-const external = (process.env.MPR_TEST_GATEWAYS ?? '').split(',').filter(Boolean);
-
-export { external, Server, until };
+export { gatewayCount, Server, until };
 
 export class World {
   stops = [];
 
   // `urls`: the addresses that the mediators know, when they are not those of a gateway of our own.
+  // The first instance prefers the first address, the second the last one.
   static async start({ urls, forwarding } = {}) {
     const world = new World();
     try {
@@ -35,14 +40,17 @@ export class World {
       this.server = await Server.start();
       this.stops.push(() => this.server.stop());
     }
+    const addresses = urls ?? this.server.urls;
+    const ordered = { a: addresses, b: [...addresses].reverse() };
+    this.gateways = addresses.length;
     this.balancer = await Balancer.start();
     this.stops.push(() => this.balancer.stop());
-    const shared = { keys: new Map(), storage: new MemoryStorage() };
+    const shared = { keys: new Map(), storage: new MemoryStorage(credo) };
     const { port } = this.balancer;
-    for (const name of ['a', 'b']) {
+    for (const [name, repositoryUrls] of Object.entries(ordered)) {
       this[name] = await Mediator.start({
         name,
-        repositoryUrls: urls ?? [this.server.url],
+        repositoryUrls,
         endpoints: [`http://127.0.0.1:${port}`, `ws://127.0.0.1:${port}`],
         shared,
         forwarding,
@@ -82,7 +90,7 @@ export class World {
         }
       },
       // Everything that was written has come.
-      complete: async (milliseconds = 20_000) =>
+      complete: async (milliseconds = 30_000) =>
         until(
           () => new Set(phone.received).size >= texts.length,
           () => `${new Set(phone.received).size} of ${texts.length} messages came`,
@@ -97,7 +105,7 @@ export class World {
         await until(async () => {
           const { messageCount, inFlight } = await this.a.repository.getQueueStatus(query);
           return messageCount + inFlight === 0;
-        }, 'an empty queue', 20_000);
+        }, 'an empty queue');
       },
     });
   }
@@ -107,6 +115,11 @@ export class World {
     const own = await phone.agent.connections.getById(await phone.mediatorConnectionId());
     const all = await this.a.agent.connections.getAll();
     return all.find(({ theirDid }) => theirDid === own.did).id;
+  }
+
+  // How many messages have moved to the database; undefined where there is none.
+  async archived() {
+    return this.server && gatewayCount === 2 ? archived(this.server) : undefined;
   }
 
   liveAt(mediator) {

@@ -2,7 +2,7 @@
 
 import { EventEmitter as NodeEvents } from 'node:events';
 
-import { Agent, EventEmitter, InjectionSymbols, Kms, StorageUpdateService, UpdateAssistant, utils } from '@credo-ts/core';
+import * as credo from '@credo-ts/core';
 import {
   DidCommBasicMessageEventTypes,
   DidCommBasicMessageRole,
@@ -21,9 +21,15 @@ import {
 } from 'message-pickup-repository-client';
 import WebSocket, { WebSocketServer } from 'ws';
 
-import { until } from '../../../../../tests/e2e/support/wait.mjs';
+import { MemoryStorage } from '../../../../../examples/mediator/src/memory_storage.mjs';
+import { until } from '../../support/patience.mjs';
 import { MemoryKeys } from './memory_keys.mjs';
-import { MemoryStorage } from './memory_storage.mjs';
+
+const { Agent, EventEmitter, InjectionSymbols, Kms, StorageUpdateService, UpdateAssistant, utils } = credo;
+
+export function newStorage() {
+  return new MemoryStorage(credo);
+}
 
 class NoFiles {
   dataPath = '';
@@ -89,7 +95,7 @@ class WsInbound {
   }
 }
 
-async function newAgent({ didcomm, keys = new MemoryKeys(), storage = new MemoryStorage() }) {
+async function newAgent({ didcomm, keys = new MemoryKeys(), storage = newStorage() }) {
   const agent = new Agent({
     config: { allowInsecureHttpUrls: true },
     dependencies: { FileSystem: NoFiles, EventEmitterClass: NodeEvents, fetch, WebSocketClass: WebSocket },
