@@ -1,4 +1,4 @@
-// Real Credo 0.6 agents over the adapter: two mediator instances, phones, a sender, a gateway.
+// Real agents of Credo 0.6, or 0.7 (see support/on_credo07.mjs), over the adapter: two mediator instances, phones, a sender, a gateway.
 
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
@@ -8,10 +8,10 @@ import { DidCommMediatorPickupStrategy } from '@credo-ts/didcomm';
 import { Balancer } from '../../../../examples/mediator/src/balancer.mjs';
 import { gatewayCount, Server } from '../support/gateways.mjs';
 import { until } from '../support/patience.mjs';
-import { newMediator, newPhone, newSender, newStorage } from './support/agents.mjs';
+import { generation, newMediator, newPhone, newSender, newStorage } from './support/agents.mjs';
 import { MemoryKeys } from './support/memory_keys.mjs';
 
-describe('Two Credo 0.6 mediators', { timeout: 300_000 }, () => {
+describe(`Two Credo ${generation} mediators`, { timeout: 300_000 }, () => {
   const stops = [];
   let server;
   let balancer;

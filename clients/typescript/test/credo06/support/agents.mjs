@@ -1,4 +1,4 @@
-// Credo 0.6 agents: instances of one mediator, phones, senders.
+// Agents of Credo 0.6 and 0.7: instances of one mediator, phones, senders.
 
 import { EventEmitter as NodeEvents } from 'node:events';
 
@@ -26,6 +26,8 @@ import { until } from '../../support/patience.mjs';
 import { MemoryKeys } from './memory_keys.mjs';
 
 const { Agent, EventEmitter, InjectionSymbols, Kms, StorageUpdateService, UpdateAssistant, utils } = credo;
+
+export const generation = import.meta.resolve('@credo-ts/core').includes('07') ? '0.7' : '0.6';
 
 export function newStorage() {
   return new MemoryStorage(credo);
