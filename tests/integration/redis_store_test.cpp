@@ -11,6 +11,7 @@
 #include "store/redis/server_checks.hpp"
 #include "store/redis/session_record.hpp"
 #include "tests/integration/store_bed.hpp"
+#include "tests/support/log_capture.hpp"
 #include "tests/support/redis_proxy.hpp"
 
 namespace mpr::test {
@@ -245,6 +246,36 @@ TEST_F(RedisStoreTest, BrokenConnectionsNeitherLoseNorDoubleAdds) {
   EXPECT_GT(bed.metrics.store_errors.value(), 0U) << "no connection broke under an add";
 }
 
+TEST_F(RedisStoreTest, AnAddThatWasRepeatedIsNotStoredAgainWhenTheNetworkStillDeliversIt) {
+  RedisProxy proxy(server_.port());
+  StoreOnRedis bed(proxy.port(), store_options(), clock_);
+  NewMessage expiring = numbered("c", 2);
+  expiring.expires_at = FakeClock::kStart + seconds(60);
+  const std::vector<NewMessage> messages = {numbered("c", 1), expiring};
+  for (const NewMessage& message : messages) {
+    proxy.delay(*message.payload);
+    add(bed, message);
+    EXPECT_FALSE(proxy.deliver()) << "the server has ended that connection";
+  }
+  EXPECT_EQ(proxy.met(), 2);
+  EXPECT_EQ(payloads(bed.get(bed.store->take(taking("c"), soon()))),
+            (std::vector<std::string>{"{\"n\":1}", "{\"n\":2}"}));
+}
+
+TEST_F(RedisStoreTest, AUserThatMayNotEndConnectionsIsToldOnce) {
+  const LogCapture log;
+  server_.cli({"ACL", "SETUSER", "default", "-client|kill"});
+  RedisProxy proxy(server_.port());
+  StoreOnRedis bed(proxy.port(), store_options(), clock_);
+  for (int i = 0; i < 2; ++i) {
+    proxy.delay("XADD");
+    add(bed, numbered("c", i));
+    EXPECT_TRUE(proxy.deliver());
+  }
+  EXPECT_EQ(bed.get(bed.store->count(queue_of("c"), soon())), 4U) << "what the log warns of";
+  EXPECT_EQ(log.with("Redis refuses CLIENT KILL").size(), 1U);
+}
+
 // --- depth ------------------------------------------------------------------------------------
 
 TEST_F(RedisStoreTest, ADeepQueueCostsNoMoreThanAShallowOne) {
@@ -361,12 +392,13 @@ TEST_F(RedisStoreTest, ATakeThatNeverHearsOfItsRemovalHandsOutWhatItRead) {
   RedisProxy proxy(server_.port());
   StoreOnRedis bed(proxy.port(), store_options(), clock_);
   add_ten(bed);
-  proxy.lose_answers_to("XDEL", 1'000'000);
-  const auto removed =
-      bed.run(bed.store->take(taking_away("c", 3), Deadline::after(milliseconds(400))));
-  ASSERT_TRUE(removed.has_value()) << removed.error().context;
-  EXPECT_EQ(payloads(*removed), (std::vector<std::string>{"{\"n\":0}", "{\"n\":1}", "{\"n\":2}"}));
-  proxy.lose_answers_to("XDEL", 0);
+  const std::string word = bed.store->keys().of_connection("n", queue_of("c").connection);
+  proxy.lose_answers_to(word, 1'000'000);
+  const auto taken = bed.run(bed.store->take(taking_away("c", 3), Deadline::after(seconds(3))));
+  ASSERT_TRUE(taken.has_value()) << taken.error().context;
+  EXPECT_EQ(payloads(*taken), (std::vector<std::string>{"{\"n\":0}", "{\"n\":1}", "{\"n\":2}"}));
+  EXPECT_GT(proxy.met(), 1);
+  proxy.lose_answers_to(word, 0);
   EXPECT_EQ(bed.get(bed.store->count(queue_of("c"), soon())), 7U);
 }
 

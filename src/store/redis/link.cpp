@@ -11,6 +11,7 @@
 #include <cstring>
 #include <utility>
 
+#include "base/log.hpp"
 #include "store/redis/request.hpp"
 
 namespace mpr::redis {
@@ -83,6 +84,7 @@ void Link::close() {
   failed_at_once_.clear();
   addresses_.clear();
   login_steps_.clear();
+  identity_ = {};
   tls_.reset();
   reader_.reset();
   out_ = {};
@@ -97,6 +99,7 @@ void Link::lose(std::string reason) {
   }
   std::string text = at() + ": " + reason;
   const std::uint64_t gone = gone_;
+  if (state_ == State::open) lost_ = std::move(identity_);
   close();
   user_.on_lost(std::move(text), gone);
 }
@@ -177,7 +180,7 @@ void Link::secure() {
 void Link::log_in() {
   state_ = State::logging_in;
   Request login("");
-  std::vector<std::string> steps;
+  using Kind = LoginStep::Kind;
   const Login& l = settings_.login;
   if (!l.password.empty() || !l.user.empty()) {
     if (l.user.empty()) {
@@ -185,33 +188,65 @@ void Link::log_in() {
     } else {
       login.add({"AUTH", l.user, l.password});
     }
-    steps.emplace_back("the login is refused: ");
+    login_steps_.push_back({Kind::needed, "the login is refused: "});
   }
   if (l.database != 0) {
     const std::string number = std::to_string(l.database);
     login.add({"SELECT", number});
-    steps.emplace_back("database " + number + " cannot be selected: ");
+    login_steps_.push_back({Kind::needed, "database " + number + " cannot be selected: "});
   }
   // So that operators see in CLIENT LIST whose connection it is; a server may refuse it.
   login.add({"CLIENT", "SETNAME", "mpr"});
-  steps.emplace_back();
-  std::reverse(steps.begin(), steps.end());
-  login_steps_ = std::move(steps);
+  login_steps_.push_back({Kind::courtesy});
+  login.add({"CLIENT", "INFO"});
+  login_steps_.push_back({Kind::introduction});
+  if (!lost_.number.empty()) {
+    // The address as well: a server that was started anew counts from the beginning.
+    login.add({"CLIENT", "KILL", "ID", lost_.number, "ADDR", lost_.address});
+    login_steps_.push_back({Kind::burial});
+  }
   out_ += login.bytes();
   send();
 }
 
 void Link::on_login_answer(const Value& answer) {
-  const std::string step = std::move(login_steps_.back());
-  login_steps_.pop_back();
+  const LoginStep step = std::move(login_steps_.front());
+  login_steps_.pop_front();
   // The first answer of a server that does not want the connection is an error as well.
-  const bool refused = answer.is_error() && (!step.empty() || answer.text.starts_with("NOAUTH") ||
-                                             answer.text.contains("max number of clients") ||
-                                             answer.text.starts_with("DENIED"));
-  if (refused) return lose(step + answer.text.substr(0, 200));
+  const bool unwanted = answer.is_error() && (answer.text.starts_with("NOAUTH") ||
+                                              answer.text.contains("max number of clients") ||
+                                              answer.text.starts_with("DENIED"));
+  if (unwanted || (answer.is_error() && step.kind == LoginStep::Kind::needed)) {
+    return lose(step.refusal + answer.text.substr(0, 200));
+  }
+  if (step.kind == LoginStep::Kind::introduction) identity_ = identity_of(answer.text);
+  if (step.kind == LoginStep::Kind::burial) on_burial(answer);
   if (!login_steps_.empty()) return;
   state_ = State::open;
   user_.on_open();
+}
+
+void Link::on_burial(const Value& answer) {
+  lost_ = {};
+  if (!answer.is_error() || settings_.told_no_kill.exchange(true)) return;
+  log::warn(
+      "Redis refuses CLIENT KILL: an add without a messageId whose connection breaks may be "
+      "stored twice",
+      {{"reason", answer.text.substr(0, 200)}});
+}
+
+// "id=5 addr=10.0.0.7:50123 laddr=... name=mpr ..."
+Link::Identity Link::identity_of(std::string_view client_info) {
+  const auto value = [&](std::string_view field) {
+    const std::size_t at =
+        client_info.starts_with(field) ? 0 : client_info.find(' ' + std::string(field));
+    if (at == std::string_view::npos) return std::string();
+    const std::string_view rest = client_info.substr(client_info.find('=', at) + 1);
+    return std::string(rest.substr(0, rest.find(' ')));
+  };
+  Identity identity{value("id="), value("addr=")};
+  if (identity.number.empty() || identity.address.empty()) return {};
+  return identity;
 }
 
 // --- bytes --------------------------------------------------------------------------------------

@@ -5,8 +5,10 @@
 // the thread's object be gone by then.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,6 +44,7 @@ struct LinkSettings {
   std::shared_ptr<TlsContext> tls;  // null without TLS
   std::string tls_problem;          // why there is none although there should be
   Resolver* resolver = nullptr;
+  mutable std::atomic<bool> told_no_kill = false;  // the log says that CLIENT KILL is refused
 };
 
 class Link final : public IoThread::Source {
@@ -94,12 +97,26 @@ class Link final : public IoThread::Source {
   void on_ready(IoThread::Ready ready) override;
   void start();
   void on_resolved();
+  // What the next answer to the login belongs to.
+  struct LoginStep {
+    enum class Kind : std::uint8_t { needed, courtesy, introduction, burial };
+    Kind kind = Kind::needed;
+    std::string refusal{};  // of one that is needed: what is said then
+  };
+  // A connection as the server names it; empty: it does not say.
+  struct Identity {
+    std::string number;
+    std::string address;
+  };
+
   void connect_next(std::string reason);
   bool start_connecting(const SocketAddress& address, std::string& reason);
   void on_connected();
   void secure();
   void log_in();
   void on_login_answer(const Value& answer);
+  void on_burial(const Value& answer);
+  static Identity identity_of(std::string_view client_info);
   void read();
   void read_some();
   bool take_bytes(std::size_t count);
@@ -127,7 +144,11 @@ class Link final : public IoThread::Source {
   std::optional<TlsStream> tls_;
   std::vector<char> plain_;  // scratch for decrypted bytes
   RespReader reader_;
-  std::vector<std::string> login_steps_;  // what the next answers belong to; the last comes first
+  std::deque<LoginStep> login_steps_;
+  Identity identity_;
+  // The connection before this one, if it was lost: what it sent may still be on its way. The
+  // server ends it before this one is open, so that what is repeated here finds what is final.
+  Identity lost_;
   std::string out_;
   std::size_t taken_ = 0;  // bytes of out_ that left
   std::uint64_t gone_ = 0;
