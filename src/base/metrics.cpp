@@ -104,7 +104,7 @@ double Histogram::quantile_of(const Snapshot& counts, double share) noexcept {
   return kBoundsSeconds.back();
 }
 
-std::string Metrics::render() const {
+std::string Metrics::render(Pending pending) const {
   std::string out;
   out.reserve(12 * 1024);
   const auto histogram = [&out](std::string_view name, const Histogram& h, std::string_view help) {
@@ -164,9 +164,11 @@ std::string Metrics::render() const {
          "Live deliveries that waited because the receiver read too slowly.");
   append(out, "mpr_acknowledgements_overdue_total", acknowledgements_overdue,
          "Messages delivered live but not acknowledged in time.");
-  append(out, "mpr_messages_pending", messages_pending, "Messages stored and not acknowledged.");
-  append(out, "mpr_pending_bytes", bytes_pending, "Payload bytes stored and not acknowledged.");
-  append(out, "mpr_queues", queues, "Connections with at least one pending message.");
+  if (pending == Pending::known) {
+    append(out, "mpr_messages_pending", messages_pending, "Messages stored and not acknowledged.");
+    append(out, "mpr_pending_bytes", bytes_pending, "Payload bytes stored and not acknowledged.");
+    append(out, "mpr_queues", queues, "Connections with at least one pending message.");
+  }
   append(out, "mpr_live_sessions", live_sessions, "Live sessions held, orphaned ones included.");
   append(out, "mpr_live_sessions_orphaned", live_sessions_orphaned,
          "Live sessions whose socket vanished and whose grace is running.");

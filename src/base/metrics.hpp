@@ -128,7 +128,10 @@ struct Metrics {
   Gauge archive_lag_seconds;  // by which the oldest message found was overdue in the last pass
 
   // The Prometheus text exposition format, version 0.0.4.
-  std::string render() const;
+  // `pending`: whether messages_pending and its like are of the whole store; if not, they are left
+  // out.
+  enum class Pending { known, unknown };
+  std::string render(Pending pending = Pending::known) const;
 };
 
 }  // namespace mpr

@@ -64,6 +64,8 @@ struct StoreTotals {
   std::uint64_t messages = 0;
   std::uint64_t bytes = 0;  // payload bytes
   std::uint64_t queues = 0;
+  // What a store does not know as a whole is shown to nobody.
+  enum class Known { all, queues_only } known = Known::all;
 };
 
 // Keeps messages until they are removed or expire. Callable from any executor thread.

@@ -185,7 +185,9 @@ HttpResponse Pages::readiness() const {
 }
 
 HttpResponse Pages::metrics() const {
-  std::string out = sources_.metrics.render();
+  const bool known = sources_.store.totals().known == StoreTotals::Known::all;
+  std::string out =
+      sources_.metrics.render(known ? Metrics::Pending::known : Metrics::Pending::unknown);
   const ProcessUsage usage = process_usage();
   std::string labels = "{version=";
   append_json_string(labels, facts_.version);  // a label's text escapes like a JSON string's
@@ -249,8 +251,10 @@ HttpResponse Pages::status() const {
     page.number("liveSessions", m.live_sessions.value());
     page.number("orphanedSessions", m.live_sessions_orphaned.value());
     page.number("queues", totals.queues);
-    page.number("pendingMessages", totals.messages);
-    page.number("pendingBytes", totals.bytes);
+    if (totals.known == StoreTotals::Known::all) {
+      page.number("pendingMessages", totals.messages);
+      page.number("pendingBytes", totals.bytes);
+    }
     page.object("rates", [&](JsonObject& rates) { fill_rates(rates, recent); });
     page.object("latency", [&](JsonObject& latency) { fill_latency(latency, recent); });
     page.object("disk", [&](JsonObject& disk) {

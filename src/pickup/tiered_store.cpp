@@ -349,7 +349,8 @@ Result<void> TieredStore::ready() const {
 StoreTotals TieredStore::totals() const {
   const StoreTotals hot = hot_.totals();
   const StoreTotals cold = cold_.totals();
-  return {hot.messages + cold.messages, hot.bytes + cold.bytes, hot.queues + cold.queues};
+  return {hot.messages + cold.messages, hot.bytes + cold.bytes, hot.queues + cold.queues,
+          std::max(hot.known, cold.known)};
 }
 
 }  // namespace mpr

@@ -166,6 +166,7 @@ Result<void> RedisStore::ready() const {
 
 StoreTotals RedisStore::totals() const {
   StoreTotals totals;
+  totals.known = StoreTotals::Known::queues_only;
   if (census_) totals.queues = census_->queues();
   return totals;
 }

@@ -115,6 +115,20 @@ TEST(Pages, ReportTheStateOfTheNodeAsJson) {
   EXPECT_NE(body.find("\"process\":{\"residentBytes\":"), std::string::npos);
 }
 
+TEST(Pages, ShowNoNumberOfMessagesThatTheStoreDoesNotKnow) {
+  test::OpsFixture node;
+  node.store.told_totals = {.messages = 3, .bytes = 4096, .queues = 2};
+  Pages pages = node.pages();
+  EXPECT_NE(get(pages, "/metrics").body.find("\nmpr_messages_pending 0"), std::string::npos);
+  node.store.told_totals.known = StoreTotals::Known::queues_only;
+  const std::string metrics = get(pages, "/metrics").body;
+  for (const char* name : {"mpr_messages_pending", "mpr_pending_bytes", "mpr_queues"}) {
+    EXPECT_EQ(metrics.find(name), std::string::npos) << name;
+  }
+  const std::string status = get(pages, "/status.json").body;
+  EXPECT_NE(status.find("\"queues\":2,\"rates\""), std::string::npos) << status;
+}
+
 TEST(Pages, WarnAboutAThreadThatHangs) {
   test::OpsFixture node;
   Pages pages = node.pages();
