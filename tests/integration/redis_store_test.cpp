@@ -492,6 +492,22 @@ TEST_F(RedisStoreTest, WithoutAReplicaNothingIsAnsweredAsReplicated) {
   EXPECT_LE(bed.get(bed.store->count(queue_of("c"), soon())), 1U) << "tried again, stored once";
 }
 
+TEST_F(RedisStoreTest, WithoutAReplicaReadsDoNotWaitLongForOne) {
+  RedisStore::Options options = store_options();
+  options.durability = redis::Durability::replicated;
+  StoreOnRedis bed(server_, options, clock_);
+  (void)bed.run(bed.store->add(numbered("c", 0), soon()));  // finds out, in seconds
+  const auto begin = std::chrono::steady_clock::now();
+  for (int i = 1; i <= 20; ++i) {
+    const auto added = bed.run(bed.store->add(numbered("c", i), soon()));
+    ASSERT_FALSE(added.has_value());
+    EXPECT_EQ(added.error().context, "no replica of Redis has confirmed the write");
+    EXPECT_GE(bed.get(bed.store->count(queue_of("c"), soon())), 1U);
+  }
+  // Each add is tried again twice; half a second for each would be half a minute.
+  EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(15));
+}
+
 TEST_F(RedisStoreTest, WhatCannotBeReadIsCorruptNotEmpty) {
   StoreOnRedis bed(server_, store_options(), clock_);
   server_.cli(

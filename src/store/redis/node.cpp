@@ -13,8 +13,10 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// How long a flush waits for a replica at most: the answers behind it wait as long.
+// How long a flush waits for a replica at most: what is behind it on the connection, reads too,
+// waits as long. After a wait in vain only briefly, until one answers again.
 constexpr milliseconds kReplicaWait{500};
+constexpr milliseconds kDoubtfulWait{20};
 
 double jitter() {
   thread_local std::minstd_rand random{std::random_device{}()};
@@ -46,7 +48,8 @@ void Node::flush() {
   dirty_ = false;
   if (!link_.is_open()) return;
   if (pipeline_.wants_wait()) {
-    const auto most = std::min(kReplicaWait, lane_.shared().options.silence_limit / 2);
+    const auto patience = pipeline_.replicas_in_doubt() ? kDoubtfulWait : kReplicaWait;
+    const auto most = std::min(patience, lane_.shared().options.silence_limit / 2);
     pipeline_.send_wait(link_.out(), std::max<std::int64_t>(most.count(), 1));
   }
   link_.flush();
@@ -128,7 +131,11 @@ void Node::on_open() {
 void Node::on_value(Value value) {
   lane_.begin_reading();
   failures_ = 0;
-  if (pipeline_.on_value(std::move(value), done_)) return;
+  if (pipeline_.on_value(std::move(value), done_)) {
+    // What came while enough questions were under way has its turn.
+    if (pipeline_.wants_wait() && !std::exchange(dirty_, true)) lane_.flush_later(*this);
+    return;
+  }
   link_.lose("an answer came that nobody asked for");
 }
 

@@ -26,6 +26,7 @@ void Pipeline::send_wait(std::string& out, std::int64_t milliseconds) {
   wait.add({"WAIT", "1", std::to_string(milliseconds)});
   out += wait.bytes();
   expected_.push_back({Kind::wait, nullptr});
+  ++waits_;
 }
 
 bool Pipeline::on_value(Value value, std::vector<Done>& done) {
@@ -52,6 +53,8 @@ bool Pipeline::on_value(Value value, std::vector<Done>& done) {
 
 // Whatever was answered before the answer to WAIT was written before it.
 void Pipeline::finish_wait(const Value& value, std::vector<Done>& done) {
+  --waits_;
+  in_doubt_ = !value.is_integer() || value.integer < 1;
   for (Operation* operation : answered_) {
     done.push_back({operation, value.is_integer() ? value.integer : 0});
   }
@@ -65,6 +68,8 @@ std::vector<Operation*> Pipeline::take_all() {
   }
   expected_.clear();
   unconfirmed_ = 0;
+  waits_ = 0;
+  in_doubt_ = false;
   return all;
 }
 

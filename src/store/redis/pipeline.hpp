@@ -27,9 +27,12 @@ class Pipeline {
   // Asks the server for a sign of life.
   void send_ping(std::string& out);
   // Asks, once for all replicated operations since the last time, that a replica has them. Does
-  // nothing when there are none.
+  // nothing when there are none. The server executes nothing behind it before that is known.
   void send_wait(std::string& out, std::int64_t milliseconds);
-  bool wants_wait() const noexcept { return unconfirmed_ > 0; }
+  // Whether it is time for that: few questions are under way, one while replicas are in doubt.
+  bool wants_wait() const noexcept { return unconfirmed_ > 0 && waits_ < (in_doubt_ ? 1U : 2U); }
+  // The last answer was that no replica has it.
+  bool replicas_in_doubt() const noexcept { return in_doubt_; }
 
   // Takes the next answer and appends what is done by it. False: nothing was asked.
   bool on_value(Value value, std::vector<Done>& done);
@@ -38,7 +41,8 @@ class Pipeline {
   // begins anew.
   std::vector<Operation*> take_all();
 
-  bool empty() const noexcept { return expected_.empty(); }
+  // Nothing is under way, and nothing waits for a replica.
+  bool empty() const noexcept { return expected_.empty() && answered_.empty(); }
 
  private:
   enum class Kind : std::uint8_t { operation, ping, wait };
@@ -53,6 +57,8 @@ class Pipeline {
   // Answered, but not confirmed by a replica yet; in order.
   std::vector<Operation*> answered_;
   std::size_t unconfirmed_ = 0;  // replicated operations since the last WAIT
+  std::size_t waits_ = 0;        // under way
+  bool in_doubt_ = false;
 };
 
 }  // namespace mpr::redis

@@ -75,6 +75,35 @@ TEST(Pipeline, HoldsReplicatedOperationsUntilTheyAreConfirmed) {
   EXPECT_EQ(done[2].replicas, 0);
 }
 
+TEST(Pipeline, AsksForReplicasAFewTimesAtOnceAndOnceWhileTheyAreInDoubt) {
+  Pipeline pipeline;
+  std::vector<Operation> operations;
+  for (int i = 0; i < 5; ++i) operations.push_back(operation(1, Durability::replicated));
+  std::string out;
+  std::vector<Pipeline::Done> done;
+  for (int i = 0; i < 3; ++i) {
+    pipeline.send(operations[static_cast<std::size_t>(i)], out, 0);
+    EXPECT_EQ(pipeline.wants_wait(), i < 2);
+    if (i < 2) pipeline.send_wait(out, 250);
+  }
+  pipeline.on_value(number(1), done);
+  pipeline.on_value(number(0), done);  // WAIT: nobody
+  EXPECT_TRUE(pipeline.replicas_in_doubt());
+  EXPECT_FALSE(pipeline.wants_wait()) << "one is under way";
+  pipeline.on_value(number(2), done);
+  pipeline.on_value(number(0), done);
+  EXPECT_EQ(done.size(), 2u);
+  EXPECT_TRUE(pipeline.wants_wait());
+  pipeline.send_wait(out, 250);
+  pipeline.on_value(number(3), done);
+  EXPECT_FALSE(pipeline.empty());
+  pipeline.on_value(number(1), done);
+  EXPECT_FALSE(pipeline.replicas_in_doubt());
+  EXPECT_TRUE(pipeline.empty());
+  ASSERT_EQ(done.size(), 3u);
+  EXPECT_EQ(done[2].replicas, 1);
+}
+
 TEST(Pipeline, HandsOverEverythingWhenTheConnectionBreaks) {
   Pipeline pipeline;
   Operation unconfirmed = operation(1, Durability::replicated);
