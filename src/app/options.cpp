@@ -255,6 +255,16 @@ constexpr auto kOptions = std::to_array<Option>({
      .most = 10'000,
      .help = "Messages that move to MongoDB in one step.",
      .assign = set<&S::archive_batch>},
+    {.name = "MPR_PATROL_INTERVAL_MS",
+     .group = backends,
+     .kind = milliseconds,
+     .standard = "3600000",
+     .least = 0,
+     .most = 30 * kDay,
+     .help =
+         "How often one of the gateways walks slowly over all keys of Redis, for queues that an "
+         "interrupted add left without a mark for the archiver. 0: never.",
+     .assign = set<&S::patrol_interval>},
 
     {.name = "MPR_ACK_DEADLINE_MS",
      .group = live_delivery,

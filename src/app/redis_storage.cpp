@@ -169,6 +169,9 @@ Result<void> RedisStorage::open_hot(const Settings& settings, redis::Durability 
   options.max_queue_messages = settings.max_queue_messages;
   options.max_queue_bytes = settings.max_queue_bytes;
   options.idempotency_window = settings.idempotency_window;
+  // With `durable` the first gateway has emptied the queues.
+  const bool used = settings.durability != DurabilityMode::durable;
+  if (used) options.patrol_interval = settings.patrol_interval;
   auto hot = RunLoop().run(
       RedisStore::open(*client_, std::move(options), ports_.clock, ports_.metrics, deadline));
   if (!hot) return std::unexpected(hot.error());

@@ -62,6 +62,7 @@ struct Settings {
   std::size_t mongodb_threads = 0;
   DurabilityMode durability = DurabilityMode::fast;
   std::size_t archive_batch = 0;
+  Milliseconds patrol_interval{};
 
   // Live delivery
   Milliseconds ack_deadline{};

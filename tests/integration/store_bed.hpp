@@ -23,7 +23,9 @@ class StoreOnRedis {
       : StoreOnRedis(server.port(), std::move(options), clock) {}
   // Through something in front of the server.
   StoreOnRedis(std::uint16_t port, RedisStore::Options options, Clock& clock)
-      : client_(options_for(port), metrics) {
+      : StoreOnRedis(options_for(port), std::move(options), clock) {}
+  StoreOnRedis(redis::ClientOptions client, RedisStore::Options options, Clock& clock)
+      : client_(std::move(client), metrics) {
     auto opened = loop.run(RedisStore::open(client_, std::move(options), clock, metrics, soon()));
     if (!opened) throw std::runtime_error(opened.error().context);
     store = std::move(*opened);

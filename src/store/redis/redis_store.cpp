@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "store/redis/queue_census.hpp"
+#include "store/redis/queue_patrol.hpp"
 #include "store/redis/scripts.hpp"
 
 namespace mpr {
@@ -54,6 +55,9 @@ RedisStore::RedisStore(redis::Client& client, Options options, Clock& clock, Met
       nonce_base_(random_nonce_base()) {
   if (options_.census_interval.count() > 0) {
     census_ = std::make_unique<redis::QueueCensus>(client_, keys_, options_.census_interval);
+  }
+  if (options_.patrol_interval.count() > 0) {
+    patrol_ = std::make_unique<redis::QueuePatrol>(client_, keys_, options_.patrol_interval);
   }
 }
 

@@ -12,7 +12,8 @@
 // thread starts behind it on the connection waits for it.
 //
 // The client, the clock and the metrics outlive the store; no call may be under way when it is
-// destroyed. The store never uses KEYS, and it deletes no queue that holds messages.
+// destroyed. The store never uses KEYS, and it deletes no queue that holds messages. SCAN serves
+// the patrol for lost queues alone.
 #pragma once
 
 #include <atomic>
@@ -39,7 +40,8 @@ namespace mpr {
 
 namespace redis {
 class QueueCensus;
-}
+class QueuePatrol;
+}  // namespace redis
 
 struct TakeProgress;  // known only to store_reads.cpp
 
@@ -60,6 +62,8 @@ class RedisStore final : public HotStore {
     // Redis servers differ, because positions come from there.
     std::chrono::milliseconds forget_after{std::chrono::minutes(10)};
     std::chrono::milliseconds census_interval{std::chrono::seconds(10)};  // 0: totals stay 0
+    // How often one of the gateways looks for queues that no index names; 0: never.
+    std::chrono::milliseconds patrol_interval{0};
   };
 
   // Checks that the installation is one that this program understands, and makes it if there is
@@ -216,6 +220,7 @@ class RedisStore final : public HotStore {
   QueueTurns turns_;
 
   std::unique_ptr<redis::QueueCensus> census_;  // null: no census
+  std::unique_ptr<redis::QueuePatrol> patrol_;  // null: nobody looks
 };
 
 template <class T>
