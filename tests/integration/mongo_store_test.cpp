@@ -196,6 +196,57 @@ TEST_F(MongoStoreTest, OldDocumentsWithOneIdTwiceAreBothRemoved) {
   EXPECT_EQ(remove(*store, {"old-0"})->remaining, 0U);
 }
 
+TEST_F(MongoStoreTest, AnOldDocumentWithoutAMessageIdIsAcknowledgedByItsOwn) {
+  const auto whole = old_document(7, 1'700'000'000'000, "dropped");
+  mongo::Document nameless;
+  bson_copy_to_excluding_noinit(whole.get(), nameless.get(), "messageId", nullptr);
+  const mongo::Document* const pointer = &nameless;
+  const auto pool = mongo::Pool::open(uri_, "", 1);
+  mongo::Database database(**pool);
+  ASSERT_TRUE(database.insert(mongo::Table::messages, {&pointer, 1}, mongo::InsertOrder::any));
+  insert_old(0, 1, 1'700'000'000'000);
+  const auto store = open(uri_);
+  EXPECT_EQ(ids(*store), (Ids{"old-0", "65a000000000000000000007"}));
+  const auto removed = remove(*store, {"65a000000000000000000007"});
+  ASSERT_TRUE(removed.has_value()) << removed.error().context;
+  EXPECT_EQ(removed->removed.size(), 1U);
+  EXPECT_EQ(ids(*store), Ids{"old-0"});
+}
+
+// What one of several messages says has to hold for the part that was asked for.
+TEST_F(MongoStoreTest, TheNewestPushTokenIsThatOfTheNewestMessageOfThePart) {
+  const auto store = open(uri_, PositionsFrom::hot_tier);
+  std::vector<TierMessage> batch;
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    batch.push_back(tier_message("m-" + std::to_string(i), i));
+    if (i == 2) continue;
+    batch.back().message.push_token =
+        PushToken{PushProvider::fcm, "token-" + std::to_string(i), ""};
+  }
+  ASSERT_TRUE(copy(*store, batch).has_value());
+  const auto newest = [&](ColdPart part, std::size_t most) {
+    const auto token =
+        loop_.run(store->newest_push_token_cold(connection(), part, most, patient()));
+    EXPECT_TRUE(token.has_value()) << token.error().context;
+    return token && *token ? (*token)->token : "";
+  };
+  EXPECT_EQ(newest({}, 16), "token-4");
+  EXPECT_EQ(newest({Position{4}, {}}, 16), "token-3");
+  EXPECT_EQ(newest({std::nullopt, {MessageId("m-4")}}, 16), "token-3");
+  EXPECT_EQ(newest({Position{4}, {MessageId("m-3")}}, 16), "token-1");
+  EXPECT_EQ(newest({Position{4}, {MessageId("m-3")}}, 1), "");
+}
+
+TEST_F(MongoStoreTest, AnAnswerThatTakesTooLongIsAnErrorAndNotItsBeginning) {
+  insert_old(0, 3, 1'700'000'000'000);
+  const auto pool = mongo::Pool::open(uri_, "", 1);
+  mongo::Database database(**pool);
+  const auto found =
+      database.find(mongo::Table::messages, {}, Deadline::after(-std::chrono::seconds(1)),
+                    [](const bson_t&) { return true; });
+  EXPECT_FALSE(found.has_value());
+}
+
 // Several stores on one database are several gateways.
 TEST_F(MongoStoreTest, GatewaysThatAddTogetherGiveEveryMessageItsOwnPosition) {
   constexpr int kGateways = 3;

@@ -66,6 +66,7 @@ Result<void> MessageQueues::add_round(AddRound& round) {
   round.staged.clear();
   // First the ends of the queues, then the ids: what is added in between takes a position that an
   // insert of ours would need, and is found in the next round.
+  if (auto fresh = refresh_tails(round.left, round.deadline); !fresh) return fresh;
   for (const auto& add : round.left) {
     const auto queue = queue_of(add->message.connection, round.deadline);
     if (!queue) return std::unexpected(queue.error());
@@ -82,19 +83,26 @@ Result<void> MessageQueues::answer_known(AddRound& round) {
   });
   if (!asked) return {};
   // In this order: an id that is removed in between is remembered before its message goes.
-  if (auto pending = answer_pending(round); !pending) return pending;
+  std::vector<Placed> own;
+  if (auto pending = answer_pending(round, own); !pending) return pending;
+  if (auto settled = settle(std::move(own), round.deadline, round.resumptions); !settled) {
+    return settled;
+  }
   round.drop_answered();
-  return answer_removed(round);
+  if (auto removed = answer_removed(round); !removed) return removed;
+  round.drop_answered();
+  return refuse_unclear(round.left, round.deadline, round.resumptions);
 }
 
-Result<void> MessageQueues::answer_pending(AddRound& round) {
+// What an earlier attempt of this very add has stored is not answered yet: it is `own`.
+Result<void> MessageQueues::answer_pending(AddRound& round, std::vector<Placed>& own) {
   std::map<Connection, Array> ids;
-  std::map<Key, std::vector<AddOperation*>> waiting;
+  std::map<Key, Adds> waiting;
   for (const auto& add : round.left) {
     const NewMessage& message = add->message;
     if (message.id_origin == IdOrigin::server && add->tried.value == 0) continue;
     ids[message.connection].any_text(message.id.value);
-    waiting[{message.connection, message.id.value}].push_back(add.get());
+    waiting[{message.connection, message.id.value}].push_back(add);
   }
   const TimePoint now = state_.clock.now();
   Array branches;
@@ -114,14 +122,21 @@ Result<void> MessageQueues::answer_pending(AddRound& round) {
     query.filter.array("$or", branches.done());
   }
   return patiently(round.deadline, [&] {
+    own.clear();
     return database_.find(Table::messages, query, round.deadline, [&](const bson_t& found) {
       const auto adds = waiting.find({connection_of(found), message_id_of(found).value});
       if (adds == waiting.end()) return true;
-      for (AddOperation* add : adds->second) {
-        const Position position = position_of(found);
-        const bool own = add->tried == position;
-        add->answer(AddOutcome{add->message.id, received_at_of(found), position, {}, {}, !own},
-                    round.resumptions);
+      const std::string id = read_any_text(found, "_id").value_or("");
+      const Position position = position_of(found);
+      for (const auto& add : adds->second) {
+        const NewMessage& message = add->message;
+        if (message.id_origin == IdOrigin::server ||
+            (add->tried.value != 0 && id == added_id(message.connection, add->tried))) {
+          own.push_back({add, id, position, std::nullopt});
+        } else {
+          add->answer(AddOutcome{message.id, received_at_of(found), position, {}, {}, true},
+                      round.resumptions);
+        }
       }
       return true;
     });
@@ -263,7 +278,15 @@ Result<void> MessageQueues::insert_staged(AddRound& round) {
   if (!refused) return std::unexpected(refused.error());
   state_.healthy();
   const std::size_t done = refused->empty() ? documents.size() : refused->front().index;
-  if (auto settled = settle(round, done); !settled) return settled;
+  std::vector<Placed> placed;
+  for (std::size_t i = 0; i < done; ++i) {
+    const Staged& staged = round.staged[i];
+    placed.push_back({staged.add, added_id(staged.add->message.connection, staged.position),
+                      staged.position, staged.previous});
+  }
+  if (auto settled = settle(std::move(placed), round.deadline, round.resumptions); !settled) {
+    return settled;
+  }
   if (refused->empty()) return {};
   // What was staged for others of these queues has not come in: they are looked at again.
   for (std::size_t i = done; i < documents.size(); ++i) {
@@ -278,55 +301,6 @@ Result<void> MessageQueues::insert_staged(AddRound& round) {
     return fail(Errc::unavailable, "MongoDB: a position is taken that it does not show");
   }
   return {};
-}
-
-// Answers what is in, unless it filled a gap in front of the tail: then it is done again.
-Result<void> MessageQueues::settle(AddRound& round, std::size_t count) {
-  std::set<Connection> connections;
-  for (std::size_t i = 0; i < count; ++i) {
-    connections.insert(round.staged[i].add->message.connection);
-  }
-  if (connections.empty()) return {};
-  const auto tails = read_tails(connections, round.deadline);
-  if (!tails) return std::unexpected(tails.error());
-  for (std::size_t i = 0; i < count; ++i) {
-    const Staged& staged = round.staged[i];
-    const auto tail = tails->find(staged.add->message.connection);
-    if (tail != tails->end() && tail->second >= staged.position) {
-      queues_.erase(staged.add->message.connection);
-      const auto back = take_back(staged, round.deadline);
-      if (!back) return std::unexpected(back.error());
-      if (*back) continue;
-    }
-    inserted(staged, round.resumptions);
-  }
-  return {};
-}
-
-// False: somebody has got it already, and so it was added.
-Result<bool> MessageQueues::take_back(const Staged& staged, Deadline deadline) {
-  Document key;
-  key.value("_id", *find(*staged.document.get(), "_id"));
-  // That an earlier attempt may have taken it back cannot be told from a reader: better added twice
-  // than answered and gone.
-  bool unsure = false;
-  const auto removed = patiently(deadline, [&] {
-    auto done = database_.remove_one(Table::messages, key);
-    unsure = unsure || !done;
-    return done;
-  });
-  if (!removed) return std::unexpected(removed.error());
-  return *removed != 0 || unsure;
-}
-
-void MessageQueues::inserted(const Staged& staged, Resumptions& resumptions) {
-  const NewMessage& message = staged.add->message;
-  // Whether it is the first of its queue is known only where somebody asked for the one before.
-  const bool new_queue = staged.previous && staged.previous->value == 0;
-  state_.count(1, static_cast<std::int64_t>(message.size()), new_queue ? 1 : 0);
-  staged.add->answer(
-      AddOutcome{message.id, message.received_at, staged.position, staged.previous, {}, false},
-      resumptions);
 }
 
 }  // namespace mpr::mongo

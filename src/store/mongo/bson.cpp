@@ -52,6 +52,11 @@ Document& Document::time(std::string_view key, TimePoint value) {
   return *this;
 }
 
+Document& Document::object_id(std::string_view key, const bson_oid_t& value) {
+  check(bson_append_oid(get(), key.data(), length(key), &value));
+  return *this;
+}
+
 Document& Document::null(std::string_view key) {
   check(bson_append_null(get(), key.data(), length(key)));
   return *this;

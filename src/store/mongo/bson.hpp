@@ -28,6 +28,7 @@ class Document {
   Document& boolean(std::string_view key, bool value);
   Document& time(std::string_view key, TimePoint value);
   Document& null(std::string_view key);
+  Document& object_id(std::string_view key, const bson_oid_t& value);
   Document& document(std::string_view key, const Document& value);
   // `bytes` is a whole BSON document.
   Document& raw_document(std::string_view key, std::string_view bytes);
@@ -52,6 +53,8 @@ class Array {
   Array& any_text(std::string_view value) { return document_.any_text(next(), value), *this; }
   Array& integer(std::int64_t value) { return document_.integer(next(), value), *this; }
   Array& document(const Document& value) { return document_.document(next(), value), *this; }
+  Array& object_id(const bson_oid_t& value) { return document_.object_id(next(), value), *this; }
+  Array& null() { return document_.null(next()), *this; }
   Array& value(const bson_iter_t& value) { return document_.value(next(), value), *this; }
   const Document& done() const { return document_; }
   std::size_t size() const { return size_; }

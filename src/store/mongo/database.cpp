@@ -55,6 +55,15 @@ void default_option(mongoc_uri_t* uri, const char* name, int value) {
   if (!mongoc_uri_has_option(uri, name)) mongoc_uri_set_option_as_int32(uri, name, value);
 }
 
+// What a secondary answers may be old: a message would be missed, or come once more.
+void read_from_primary(mongoc_uri_t* uri) {
+  if (mongoc_read_prefs_get_mode(mongoc_uri_get_read_prefs_t(uri)) == MONGOC_READ_PRIMARY) return;
+  log::warn("the read preference in the MongoDB URI is not used: every read asks the primary");
+  mongoc_read_prefs_t* const primary = mongoc_read_prefs_new(MONGOC_READ_PRIMARY);
+  mongoc_uri_set_read_prefs_t(uri, primary);
+  mongoc_read_prefs_destroy(primary);
+}
+
 struct Reply {
   bson_t bson;
   Reply() { bson_init(&bson); }
@@ -91,13 +100,15 @@ std::string_view name_of(Table table) {
 }
 
 bool is_transient(std::uint32_t code) {
-  // HostUnreachable, HostNotFound, MaxTimeMSExpired, WriteConcernFailed, NetworkTimeout,
-  // ShutdownInProgress, WriteConflict, PrimarySteppedDown, ExceededTimeLimit, SocketException,
-  // NotWritablePrimary, InterruptedAtShutdown, Interrupted, InterruptedDueToReplStateChange,
-  // NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary, and being too busy or not allowed in.
-  constexpr std::array<std::uint32_t, 20> kCodes = {6,     7,     50,    64,    89,    91,    112,
-                                                    189,   262,   9001,  10107, 11600, 11601, 11602,
-                                                    13435, 13436, 16500, 202,   13,    18};
+  // HostUnreachable, HostNotFound, CursorNotFound, MaxTimeMSExpired, WriteConcernFailed,
+  // NetworkTimeout, ShutdownInProgress, WriteConflict, FailedToSatisfyReadPreference,
+  // QueryPlanKilled, PrimarySteppedDown, CursorKilled, ExceededTimeLimit,
+  // TemporarilyUnavailable, SocketException, NotWritablePrimary, InterruptedAtShutdown,
+  // Interrupted, InterruptedDueToReplStateChange, NotPrimaryNoSecondaryOk, NotPrimaryOrSecondary,
+  // OutOfDiskSpace, and being too busy or not allowed in.
+  constexpr std::array<std::uint32_t, 26> kCodes = {
+      6,   7,    43,    50,    64,    89,    91,    112,   133,   175, 189, 237, 262,
+      365, 9001, 10107, 11600, 11601, 11602, 13435, 13436, 14031, 202, 13,  18,  16500};
   return std::find(kCodes.begin(), kCodes.end(), code) != kCodes.end();
 }
 
@@ -124,7 +135,11 @@ Result<std::unique_ptr<Pool>> Pool::open(const std::string& text, const std::str
   default_option(uri, MONGOC_URI_SOCKETTIMEOUTMS, kSocketMs);
   default_option(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, kHeartbeatMs);
   if (!mongoc_uri_get_appname(uri)) mongoc_uri_set_appname(uri, "mpr");
+  read_from_primary(uri);
   const mongoc_write_concern_t* const given = mongoc_uri_get_write_concern(uri);
+  if (!mongoc_write_concern_is_acknowledged(given)) {
+    return bad_uri("with w=0 nobody would know whether a message is stored");
+  }
   if (mongoc_write_concern_get_w(given) == MONGOC_WRITE_CONCERN_W_DEFAULT) {
     mongoc_write_concern_t* const majority = mongoc_write_concern_copy(given);
     mongoc_write_concern_set_wmajority(majority, mongoc_write_concern_get_wtimeout(given) > 0
@@ -196,13 +211,16 @@ Result<void> Database::find(Table table, const Query& query, Deadline deadline,
   mongoc_cursor_t* const cursor = mongoc_collection_find_with_opts(
       collection(table), query.filter.get(), options.get(), nullptr);
   const bson_t* document = nullptr;
-  while (mongoc_cursor_next(cursor, &document)) {
+  bool late = false;
+  while (!late && mongoc_cursor_next(cursor, &document)) {
     if (!visit(*document)) break;
+    late = deadline.passed();  // maxTimeMS does not count what is between two portions
   }
   bson_error_t error{};
   const bool failed = mongoc_cursor_error(cursor, &error);
   mongoc_cursor_destroy(cursor);
   if (failed) return failure(error);
+  if (late) return fail(Errc::deadline_exceeded, "MongoDB: the answer was too long for the time");
   return {};
 }
 
@@ -301,6 +319,18 @@ Result<std::uint64_t> Database::remove_many(Table table, const Document& filter)
 
 Result<std::uint64_t> Database::remove_one(Table table, const Document& filter) {
   return remove(mongoc_collection_delete_one, table, filter);
+}
+
+Result<std::uint64_t> Database::update_many(Table table, const Document& filter,
+                                            const Document& update) {
+  Reply reply;
+  bson_error_t error{};
+  bson_destroy(&reply.bson);
+  if (!mongoc_collection_update_many(collection(table), filter.get(), update.get(), nullptr,
+                                     &reply.bson, &error)) {
+    return failure(error);
+  }
+  return static_cast<std::uint64_t>(read_integer(reply.bson, "matchedCount").value_or(0));
 }
 
 Result<void> Database::upsert(Table table, std::span<const Change> changes) {

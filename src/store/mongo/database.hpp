@@ -88,6 +88,8 @@ class Database {
 
   Result<std::uint64_t> remove_many(Table table, const Document& filter);
   Result<std::uint64_t> remove_one(Table table, const Document& filter);
+  // Yields how many documents matched.
+  Result<std::uint64_t> update_many(Table table, const Document& filter, const Document& update);
   // Changes the documents with these keys, which are made if they are not there.
   struct Change {
     Document key;

@@ -111,6 +111,7 @@ Document document_of(const NewMessage& message, Position position, const std::st
 }
 
 std::string tail_id(const Connection& connection) { return id_of('t', connection); }
+std::string moved_id(const Connection& connection) { return id_of('v', connection); }
 
 Document connection_filter(const Connection& connection) {
   Document filter;

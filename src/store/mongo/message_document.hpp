@@ -17,6 +17,8 @@ std::string copied_id(const Connection& connection, const MessageId& id);
 std::string added_id(const Connection& connection, Position position);
 // The _id of what is known of the end of a queue.
 std::string tail_id(const Connection& connection);
+// The _id of what is known of messages that were moved in it.
+std::string moved_id(const Connection& connection);
 
 Document document_of(const NewMessage& message, Position position, const std::string& id,
                      TimePoint now);

@@ -25,13 +25,14 @@ Result<MessageQueues::Queue*> MessageQueues::queue_of(const Connection& connecti
   }
   Queue fresh;
   fresh.loaded_at = now;
+  fresh.tail_read_at = now;
   fresh.newest = Position{};
   if (auto loaded = load(connection, fresh, deadline); !loaded) {
     return std::unexpected(loaded.error());
   }
   const auto tails = read_tails({connection}, deadline);
   if (!tails) return std::unexpected(tails.error());
-  if (!tails->empty()) fresh.written = tails->begin()->second;
+  if (!tails->empty()) fresh.written = tails->begin()->second.removed;
   fresh.last = std::max(fresh.last, fresh.written);
   if (fresh.last.value == 0) {
     fresh.last = Position{first_position(state_.clock.now()).value - 1};
@@ -45,12 +46,12 @@ Result<MessageQueues::Queue*> MessageQueues::queue_of(const Connection& connecti
 Result<MessageQueues::Tails> MessageQueues::read_tails(const std::set<Connection>& connections,
                                                        Deadline deadline) {
   Array ids;
-  std::map<std::string, const Connection*> by_id;
+  std::map<std::string, std::pair<const Connection*, Position Tail::*>> by_id;
   for (const Connection& connection : connections) {
-    const std::string id = tail_id(connection);
-    ids.any_text(id);
-    by_id[id] = &connection;
+    by_id[tail_id(connection)] = {&connection, &Tail::removed};
+    by_id[moved_id(connection)] = {&connection, &Tail::moved};
   }
+  for (const auto& [id, meaning] : by_id) ids.any_text(id);
   Document in;
   in.array("$in", ids.done());
   Database::Query query;
@@ -59,7 +60,9 @@ Result<MessageQueues::Tails> MessageQueues::read_tails(const std::set<Connection
     Tails tails;
     const auto done = database_.find(Table::tails, query, deadline, [&](const bson_t& d) {
       const auto found = by_id.find(read_any_text(d, "_id").value_or(""));
-      if (found != by_id.end()) tails[*found->second] = position_of(d);
+      if (found == by_id.end()) return true;
+      const auto& [connection, field] = found->second;
+      tails[*connection].*field = position_of(d);
       return true;
     });
     if (!done) return std::unexpected(done.error());
@@ -120,8 +123,8 @@ Result<std::optional<Position>> MessageQueues::newest_of(const Connection& conne
   return queue.newest;
 }
 
-Result<Position> MessageQueues::tail(const Connection& connection, Deadline deadline) {
-  Position last;
+Result<MessageQueues::End> MessageQueues::end_of(const Connection& connection, Deadline deadline) {
+  End end;
   // First the messages: one that is removed in between has its tail written before.
   const auto found = patiently(deadline, [&] {
     Database::Query query;
@@ -130,16 +133,22 @@ Result<Position> MessageQueues::tail(const Connection& connection, Deadline dead
     query.projection = figures_projection();
     query.limit = 1;
     return database_.find(Table::messages, query, deadline, [&](const bson_t& d) {
-      last = position_of(d);
+      end.newest = position_of(d);
       return false;
     });
   });
   if (!found) return std::unexpected(found.error());
   const auto tails = read_tails({connection}, deadline);
   if (!tails) return std::unexpected(tails.error());
-  if (!tails->empty()) last = std::max(last, tails->begin()->second);
-  if (last.value == 0) last = Position{first_position(state_.clock.now()).value - 1};
-  return last;
+  if (!tails->empty()) end.tail = tails->begin()->second;
+  return end;
+}
+
+Result<Position> MessageQueues::tail(const Connection& connection, Deadline deadline) {
+  const auto end = end_of(connection, deadline);
+  if (!end) return std::unexpected(end.error());
+  if (end->last().value != 0) return end->last();
+  return Position{first_position(state_.clock.now()).value - 1};
 }
 
 Result<void> MessageQueues::ping() {

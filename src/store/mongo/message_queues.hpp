@@ -9,7 +9,13 @@
 // the last position seen is not overtaken either, which makes callers' ids unique. Where a message
 // was removed its position would be free again. Before it goes, the tail of its queue is written
 // down; after an insert the tails are read: whoever finds that his position lies in front of the
-// tail has filled such a gap, and does it again behind the tail.
+// tail has filled such a gap, and moves the message behind it, see placing.cpp. The tails are read
+// before an insert as well, unless that was done a moment ago, so that gaps are filled rarely.
+//
+// A message is one document under one _id from its insert to its removal, wherever it is moved: who
+// removes it names its _id, its id and the position at which it was seen, and looks again if that
+// was not there any more. So nothing is removed that was not looked at, and the tail that was
+// written covers it.
 #pragma once
 
 #include <map>
@@ -50,7 +56,9 @@ class MessageQueues {
   Result<std::uint64_t> count(const QueueQuery& query, const ColdPart& part, Deadline deadline);
   Result<QueueStatus> status(const QueueQuery& query, const ColdPart& part, Deadline deadline);
   Result<Position> tail(const Connection& connection, Deadline deadline);
+  // Looking at the newest `most` of the part.
   Result<std::optional<PushToken>> newest_push_token(const Connection& connection,
+                                                     const ColdPart& part, std::size_t most,
                                                      Deadline deadline);
   Result<RemoveOutcome> remove_all(const Connection& connection,
                                    const std::optional<RecipientDid>& recipient_did,
@@ -79,6 +87,12 @@ class MessageQueues {
     std::optional<TimePoint> newest_expires;
     Position written;  // its tail stands in the database as this, at least
     std::chrono::steady_clock::time_point loaded_at;
+    std::chrono::steady_clock::time_point tail_read_at;
+  };
+  // What is written down of the end of a queue.
+  struct Tail {
+    Position removed;  // nothing behind it was removed
+    Position moved;    // nothing was moved, or is about to be, to behind it
   };
   // A document that is going to be removed.
   struct Doomed {
@@ -89,13 +103,20 @@ class MessageQueues {
     TimePoint received_at;
     bool expired = false;
     bool callers_id = false;
-    Document key;  // {_id: ...}
+    Document key;  // {_id, messageId, position}, as far as the document has them
   };
   struct Staged {
     std::shared_ptr<AddOperation> add;
     Position position;
     std::optional<Position> previous;
     Document document;
+  };
+  // What is in the collection, and not answered yet.
+  struct Placed {
+    std::shared_ptr<AddOperation> add;
+    std::string id;  // the document's
+    Position position;
+    std::optional<Position> previous;
   };
   struct AddRound;
 
@@ -104,23 +125,38 @@ class MessageQueues {
   Result<Queue*> queue_of(const Connection& connection, Deadline deadline);
   Result<void> load(const Connection& connection, Queue& queue, Deadline deadline);
   Queue* remembered(const Connection& connection);
-  using Tails = std::map<Connection, Position>;
+  using Tails = std::map<Connection, Tail>;
   // Those that are written down, of these connections.
   Result<Tails> read_tails(const std::set<Connection>& connections, Deadline deadline);
+  struct End {
+    Position newest;  // of the documents; 0: there is none
+    Tail tail;
+    Position last() const { return std::max(newest, tail.removed); }
+  };
+  Result<End> end_of(const Connection& connection, Deadline deadline);
   Result<std::optional<Position>> newest_of(const Connection& connection, Queue& queue,
                                             Deadline deadline);
 
   // adds.cpp
   Result<void> add_round(AddRound& round);
   Result<void> answer_known(AddRound& round);
-  Result<void> answer_pending(AddRound& round);
+  Result<void> answer_pending(AddRound& round, std::vector<Placed>& own);
   Result<void> answer_removed(AddRound& round);
   Result<void> stage(AddRound& round);
   Result<bool> over_quota(const AddOperation& add, Queue*& queue, AddRound& round);
   Result<void> insert_staged(AddRound& round);
-  Result<void> settle(AddRound& round, std::size_t count);
-  Result<bool> take_back(const Staged& staged, Deadline deadline);
-  void inserted(const Staged& staged, Resumptions& resumptions);
+
+  // placing.cpp
+  Result<void> refresh_tails(const Adds& adds, Deadline deadline);
+  Result<void> refuse_unclear(const Adds& adds, Deadline deadline, Resumptions& resumptions);
+  Result<void> settle(std::vector<Placed> placed, Deadline deadline, Resumptions& resumptions);
+  using PlacedSpan = std::span<Placed>;  // of one queue, by position
+  Result<bool> fills_gap(PlacedSpan queue, const Tail& tail, Deadline deadline);
+  Result<void> move_behind(PlacedSpan queue, Deadline deadline);
+  Database::Change note_position(const std::string& id, Position position) const;
+  Result<void> write_note(const std::string& id, Position position, Deadline deadline);
+  Result<std::uint64_t> shift(PlacedSpan queue, std::uint64_t by, Deadline deadline);
+  void inserted(const Placed& placed, Resumptions& resumptions);
 
   // reads.cpp
   using Offer = std::function<bool(const bson_t&, Position)>;
@@ -135,6 +171,8 @@ class MessageQueues {
   Result<void> read_old(const Wanted& wanted, Deadline deadline, const Offer& offer, bool& goes_on);
   Result<void> read_ours(const Wanted& wanted, Deadline deadline, const Offer& offer);
   Document ours_filter(const Wanted& wanted) const;
+  Result<std::vector<std::size_t>> not_there(const Taken& taken,
+                                             const std::vector<Refusal>& refused);
   Result<Taken> take_away(Taken found, std::vector<Doomed> doomed, const Operation& operation);
 
   // removals.cpp
@@ -146,11 +184,17 @@ class MessageQueues {
   Result<void> remember_ids(const std::vector<Doomed>& doomed, Deadline deadline);
   Result<void> bound_removed_ids(Deadline deadline);
   Result<void> write_tails(const std::vector<Doomed>& doomed, Deadline deadline);
-  Result<void> erase(const std::vector<Doomed>& doomed, Deadline deadline);
-  Result<void> remove_keys(const std::vector<Doomed>& doomed, Deadline deadline);
+  // Yields how many were still where they were seen; the others were removed or moved meanwhile.
+  Result<std::uint64_t> erase(const std::vector<Doomed>& doomed, Deadline deadline);
+  Result<std::uint64_t> remove_keys(const std::vector<Doomed>& doomed, Deadline deadline);
+  using Find = std::function<Result<void>(std::vector<Doomed>&)>;
+  // Finds and erases until nothing is found that was missed; yields what there was.
+  Result<std::vector<Doomed>> erase_found(const Find& find, Deadline deadline);
   void forget_figures(const Doomed& doomed);
   Result<std::uint64_t> remaining(const Connection& connection, Deadline deadline,
                                   bool removed_some);
+  Result<void> find_named(const RemoveOperation& remove, Deadline deadline,
+                          std::vector<Doomed>& doomed);
   Result<std::vector<RemoveOutcome>> remove_together(const Removes& removes, Deadline deadline);
 
   // copies.cpp

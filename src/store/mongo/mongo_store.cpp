@@ -180,12 +180,20 @@ Task<Result<Position>> MongoStore::tail(Connection connection, Deadline deadline
 
 Task<Result<std::optional<PushToken>>> MongoStore::newest_push_token(Connection connection,
                                                                      Deadline deadline) {
+  constexpr std::size_t kLookAt = 16;
+  return newest_push_token_cold(std::move(connection), {}, kLookAt, deadline);
+}
+
+Task<Result<std::optional<PushToken>>> MongoStore::newest_push_token_cold(Connection connection,
+                                                                          ColdPart part,
+                                                                          std::size_t most,
+                                                                          Deadline deadline) {
   mongo::Worker& worker = worker_of(connection);
-  auto call = [](MessageQueues& queues, const Operation& operation) {
-    return queues.newest_push_token(operation.connection, operation.deadline);
+  auto call = [part = std::move(part), most](MessageQueues& queues, const Operation& operation) {
+    return queues.newest_push_token(operation.connection, part, most, operation.deadline);
   };
   return ask(std::make_shared<CallOperation<std::optional<PushToken>>>(std::move(connection),
-                                                                       deadline, call),
+                                                                       deadline, std::move(call)),
              worker);
 }
 

@@ -57,6 +57,9 @@ class MongoStore final : public ColdStore {
                                          Deadline deadline) override;
   Task<Result<QueueStatus>> status_cold(QueueQuery query, ColdPart part,
                                         Deadline deadline) override;
+  Task<Result<std::optional<PushToken>>> newest_push_token_cold(Connection connection,
+                                                                ColdPart part, std::size_t most,
+                                                                Deadline deadline) override;
   Task<Result<std::vector<CopyResult>>> copy(std::vector<TierMessage> messages,
                                              Deadline deadline) override;
   Task<Result<std::uint64_t>> remove_expired(std::size_t most, Deadline deadline) override;

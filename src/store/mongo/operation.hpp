@@ -31,8 +31,13 @@ class Operation {
   virtual void run(MessageQueues&, Resumptions&) {}
   // Answers with an error, unless it is answered already.
   virtual void refuse(const Error& error, Resumptions& resumptions) = 0;
+  // The same for one whose deadline has passed; says whether it may have taken effect.
+  virtual void expire(Resumptions& resumptions) = 0;
   // Nobody waits any more: it must not take effect from here on.
-  bool answered() const { return answered_.load(std::memory_order_acquire); }
+  bool answered() const { return answered_.load(); }
+  // From here on it may take effect. Then answered() has to be asked once more: it was too late if
+  // the deadline passed just before.
+  void start() { started_.store(true); }
 
   const Kind kind;
   const Connection connection;  // whose order it keeps; unused by copies
@@ -40,10 +45,12 @@ class Operation {
   const std::size_t bytes;  // about what it occupies while it waits
 
  protected:
-  bool claim_answer() { return !answered_.exchange(true, std::memory_order_acq_rel); }
+  bool claim_answer() { return !answered_.exchange(true); }
+  bool started() const { return started_.load(); }
 
  private:
   std::atomic<bool> answered_ = false;
+  std::atomic<bool> started_ = false;
 };
 
 template <class T>
@@ -62,6 +69,12 @@ class AnsweredOperation : public Operation {
   }
   void refuse(const Error& error, Resumptions& resumptions) override {
     answer(std::unexpected(error), resumptions);
+  }
+  void expire(Resumptions& resumptions) override {
+    if (!claim_answer()) return;
+    Error late{Errc::deadline_exceeded, "MongoDB has not answered in time"};
+    if (started()) late.effect = Error::Effect::unknown;
+    completion_->set(std::unexpected(std::move(late)), resumptions);
   }
 
  private:

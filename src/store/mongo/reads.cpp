@@ -3,21 +3,34 @@
 #include <algorithm>
 #include <tuple>
 
+#include "base/log.hpp"
 #include "store/mongo/message_queues.hpp"
 
 namespace mpr::mongo {
 
 namespace {
 
-void exclude(Document& filter, const QueueQuery& query, const ColdPart& part) {
-  if (!part.without.empty()) {
-    Array ids;
-    for (const MessageId& id : part.without) ids.any_text(id.value);
+void exclude(Document& filter, const QueueQuery& query, const Array& ids) {
+  if (ids.size() != 0) {
     Document none_of;
     none_of.array("$nin", ids.done());
     filter.document("messageId", none_of);
   }
   if (query.recipient_did) filter.any_text("recipientKeys", query.recipient_did->value);
+}
+
+Array ids_of(const std::vector<MessageId>& list) {
+  Array ids;
+  for (const MessageId& id : list) ids.any_text(id.value);
+  return ids;
+}
+
+// For a document of ours; those of the existing service give their _id to nobody else.
+Document under_own_id(const bson_t& document) {
+  Document renamed;
+  renamed.text("_id", copied_id(connection_of(document), message_id_of(document)));
+  bson_copy_to_excluding_noinit(&document, renamed.get(), "_id", nullptr);
+  return renamed;
 }
 
 bool excluded(const QueueQuery& query, Position position) {
@@ -29,18 +42,14 @@ bool excluded(const QueueQuery& query, Position position) {
 
 Document MessageQueues::ours_filter(const Wanted& wanted) const {
   Document filter = pending_filter(wanted.query.connection, state_.clock.now());
-  exclude(filter, wanted.query, wanted.part);
+  Array without = ids_of(wanted.part.without);
+  // By id: a message in flight may have been moved since it was seen.
+  for (const MessageRef& ref : wanted.query.exclude) without.any_text(ref.id.value);
+  exclude(filter, wanted.query, without);
   Document position;
   position.integer("$gt", static_cast<std::int64_t>(wanted.after.value));
   if (wanted.part.before) {
     position.integer("$lt", static_cast<std::int64_t>(wanted.part.before->value));
-  }
-  if (!wanted.query.exclude.empty()) {
-    Array positions;
-    for (const MessageRef& ref : wanted.query.exclude) {
-      positions.integer(static_cast<std::int64_t>(ref.position.value));
-    }
-    position.array("$nin", positions.done());
   }
   filter.document("position", position);
   return filter;
@@ -60,7 +69,7 @@ Result<void> MessageQueues::read_old(const Wanted& wanted, Deadline deadline, co
                                      bool& goes_on) {
   Database::Query query;
   query.filter = pending_filter(wanted.query.connection, state_.clock.now());
-  exclude(query.filter, wanted.query, wanted.part);
+  exclude(query.filter, wanted.query, ids_of(wanted.part.without));
   query.filter.null("position");  // means that it is absent, too
   query.sort.small("createdAt", 1).small("_id", 1);
   struct Old {
@@ -156,18 +165,58 @@ Result<MessageQueues::Taken> MessageQueues::take_away(Taken found, std::vector<D
   return taken;
 }
 
+// Another gateway's message may have got the _id meanwhile: then it goes back under one of its own.
 void MessageQueues::put_back(const Taken& taken) {
   std::vector<const Document*> documents;
+  std::vector<Document> renamed;
   std::int64_t bytes = 0;
   for (const Document& document : taken.documents) {
     documents.push_back(&document);
+    renamed.push_back(under_own_id(*document.get()));
     bytes += static_cast<std::int64_t>(size_of(*document.get()));
     queues_.erase(connection_of(*document.get()));
   }
-  const auto done = patiently(Deadline::never(), [&] {
-    return database_.insert(Table::messages, documents, InsertOrder::any);
-  });
-  if (done) state_.count(static_cast<std::int64_t>(documents.size()), bytes, 0);
+  const auto insert = [&] {
+    return patiently(Deadline::never(), [&] {
+      return database_.insert(Table::messages, documents, InsertOrder::any);
+    });
+  };
+  auto refused = insert();
+  if (refused && !refused->empty()) {
+    const auto missing = not_there(taken, *refused);
+    if (!missing) {
+      refused = std::unexpected(missing.error());
+    } else {
+      documents.clear();
+      for (const std::size_t i : *missing) documents.push_back(&renamed[i]);
+      refused = insert();
+    }
+  }
+  if (refused) return state_.count(static_cast<std::int64_t>(taken.documents.size()), bytes, 0);
+  log::error("messages that were taken for nobody could not be put back",
+             {{"messages", taken.documents.size()}, {"reason", refused.error().context}});
+}
+
+// Of those that were refused: whose message is not there. An insert that was tried again may have
+// met what it had inserted itself.
+Result<std::vector<std::size_t>> MessageQueues::not_there(const Taken& taken,
+                                                          const std::vector<Refusal>& refused) {
+  std::vector<std::size_t> missing;
+  for (const Refusal& refusal : refused) {
+    const bson_t& document = *taken.documents[refusal.index].get();
+    Database::Query query;
+    query.filter = connection_filter(connection_of(document));
+    query.filter.any_text("messageId", message_id_of(document).value);
+    query.projection = figures_projection();
+    bool there = false;
+    const auto done = patiently(Deadline::never(), [&] {
+      return database_.find(Table::messages, query, Deadline::never(),
+                            [&](const bson_t&) { return there = true; });
+    });
+    if (!done) return std::unexpected(done.error());
+    if (!there) missing.push_back(refusal.index);
+  }
+  return missing;
 }
 
 Result<std::uint64_t> MessageQueues::count(const QueueQuery& query, const ColdPart& part,
@@ -208,15 +257,18 @@ Result<QueueStatus> MessageQueues::status(const QueueQuery& query, const ColdPar
 }
 
 Result<std::optional<PushToken>> MessageQueues::newest_push_token(const Connection& connection,
+                                                                  const ColdPart& part,
+                                                                  std::size_t most,
                                                                   Deadline deadline) {
-  constexpr std::int64_t kLookAt = 16;
+  const QueueQuery all{connection, std::nullopt, {}};
   return patiently(deadline, [&]() -> Result<std::optional<PushToken>> {
     std::optional<PushToken> newest;
     Database::Query query;
-    query.filter = pending_filter(connection, state_.clock.now());
+    // Documents of the existing service have no tokens.
+    query.filter = ours_filter({all, part, Position{}});
     query.sort.small("position", -1);
     query.projection.small("pushToken", 1);
-    query.limit = kLookAt;
+    query.limit = static_cast<std::int64_t>(most);
     const auto done = database_.find(Table::messages, query, deadline, [&](const bson_t& d) {
       newest = push_token_of(d);
       return !newest;

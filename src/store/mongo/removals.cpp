@@ -11,6 +11,40 @@ namespace {
 constexpr std::size_t kAtOnce = 1000;       // documents of one removal
 constexpr std::size_t kIdsAtOnce = 10'000;  // ids of one search: a command holds 16 MiB
 
+// A document of the existing service that has no messageId goes by its _id: message_id_of().
+void filter_by_ids(Document& filter, std::span<const MessageId> list, bool old_documents) {
+  Array ids;
+  Array object_ids;
+  for (const MessageId& id : list) {
+    ids.any_text(id.value);
+    if (!old_documents || id.value.size() != 24) continue;
+    if (!bson_oid_is_valid(id.value.data(), id.value.size())) continue;
+    bson_oid_t object_id;
+    bson_oid_init_from_string(&object_id, id.value.c_str());
+    object_ids.object_id(object_id);
+  }
+  Document in;
+  in.array("$in", ids.done());
+  if (object_ids.size() == 0) {
+    filter.document("messageId", in);
+    return;
+  }
+  Document object_in;
+  object_in.array("$in", object_ids.done());
+  Document named;
+  named.document("messageId", in);
+  Document nameless;
+  nameless.document("_id", object_in).null("messageId");
+  filter.array("$or", Array().document(named).document(nameless).done());
+}
+
+// What a failure has to say when something was removed before it.
+template <class Removed>
+std::unexpected<Error> after_removing(const Removed& removed, Error error) {
+  if (!removed.empty()) error.effect = Error::Effect::unknown;
+  return std::unexpected(std::move(error));
+}
+
 }  // namespace
 
 MessageQueues::Doomed MessageQueues::doomed_of(const bson_t& document) const {
@@ -24,7 +58,9 @@ MessageQueues::Doomed MessageQueues::doomed_of(const bson_t& document) const {
   const auto expires = read_time(document, "expiresAt");
   doomed.expired = expires && *expires <= state_.clock.now();
   doomed.callers_id = find(document, "callerId").has_value();
-  if (const auto id = find(document, "_id")) doomed.key.value("_id", *id);
+  for (const char* field : {"_id", "messageId", "position"}) {
+    if (const auto value = find(document, field)) doomed.key.value(field, *value);
+  }
   return doomed;
 }
 
@@ -91,12 +127,10 @@ Result<void> MessageQueues::bound_removed_ids(Deadline deadline) {
   return {};
 }
 
-// The tail of a queue has to outlive its messages. It leaves after days: by then the clock alone
-// gives later positions, see first_position().
+// The tail of a queue has to outlive its messages.
 Result<void> MessageQueues::write_tails(const std::vector<Doomed>& doomed, Deadline deadline) {
-  constexpr std::chrono::days kTailStays{7};
   if (state_.options.positions == PositionsFrom::hot_tier) return {};
-  Tails tails;
+  std::map<Connection, Position> tails;
   for (const Doomed& one : doomed) {
     Position& position = tails[one.connection];
     position = std::max(position, one.position);
@@ -107,13 +141,7 @@ Result<void> MessageQueues::write_tails(const std::vector<Doomed>& doomed, Deadl
   });
   std::vector<Database::Change> changes;
   for (const auto& [connection, position] : tails) {
-    Database::Change& change = changes.emplace_back();
-    change.key.text("_id", tail_id(connection));
-    Document largest;
-    largest.integer("position", static_cast<std::int64_t>(position.value));
-    Document fields;
-    fields.time("forgetAt", state_.clock.now() + kTailStays);
-    change.update.document("$max", largest).document("$set", fields);
+    changes.push_back(note_position(tail_id(connection), position));
   }
   const auto done = patiently(deadline, [&] { return database_.upsert(Table::tails, changes); });
   if (!done) return done;
@@ -123,21 +151,30 @@ Result<void> MessageQueues::write_tails(const std::vector<Doomed>& doomed, Deadl
   return {};
 }
 
-Result<void> MessageQueues::remove_keys(const std::vector<Doomed>& doomed, Deadline deadline) {
+// With a filter on all that is known of them: none is removed that was moved meanwhile, or that
+// took the place of another.
+Result<std::uint64_t> MessageQueues::remove_keys(const std::vector<Doomed>& doomed,
+                                                 Deadline deadline) {
+  std::uint64_t removed = 0;
   for (std::size_t from = 0; from < doomed.size(); from += kAtOnce) {
-    Array ids;
-    for (std::size_t i = from; i < std::min(doomed.size(), from + kAtOnce); ++i) {
-      ids.value(*find(*doomed[i].key.get(), "_id"));
-    }
-    Document in;
-    in.array("$in", ids.done());
+    const auto part = std::span(doomed).subspan(from, std::min(kAtOnce, doomed.size() - from));
     Document filter;
-    filter.document("_id", in);
+    for (const char* field : {"_id", "messageId", "position"}) {
+      Array values;
+      for (const Doomed& one : part) {
+        const auto value = find(*one.key.get(), field);
+        value ? values.value(*value) : values.null();  // null stands for absent, too
+      }
+      Document in;
+      in.array("$in", values.done());
+      filter.document(field, in);
+    }
     const auto done =
         patiently(deadline, [&] { return database_.remove_many(Table::messages, filter); });
     if (!done) return std::unexpected(done.error());
+    removed += *done;
   }
-  return {};
+  return removed;
 }
 
 Result<void> MessageQueues::prepare_removal(const std::vector<Doomed>& doomed, Deadline deadline) {
@@ -156,10 +193,16 @@ void MessageQueues::forget_figures(const Doomed& doomed) {
   if (queue->messages == 0) queue->newest = Position{};
 }
 
-Result<void> MessageQueues::erase(const std::vector<Doomed>& doomed, Deadline deadline) {
-  if (doomed.empty()) return {};
-  if (auto ready = prepare_removal(doomed, deadline); !ready) return ready;
-  if (auto removed = remove_keys(doomed, deadline); !removed) return removed;
+Result<std::uint64_t> MessageQueues::erase(const std::vector<Doomed>& doomed, Deadline deadline) {
+  if (doomed.empty()) return 0;
+  if (auto ready = prepare_removal(doomed, deadline); !ready) {
+    return std::unexpected(ready.error());
+  }
+  auto removed = remove_keys(doomed, deadline);
+  if (!removed) {
+    removed.error().effect = Error::Effect::unknown;
+    return removed;
+  }
   std::int64_t bytes = 0;
   for (const Doomed& one : doomed) {
     forget_figures(one);
@@ -167,7 +210,32 @@ Result<void> MessageQueues::erase(const std::vector<Doomed>& doomed, Deadline de
     if (one.expired) state_.metrics.messages_expired.add();
   }
   state_.count(-static_cast<std::int64_t>(doomed.size()), -bytes, 0);
-  return {};
+  return removed;
+}
+
+Result<std::vector<MessageQueues::Doomed>> MessageQueues::erase_found(const Find& find,
+                                                                      Deadline deadline) {
+  std::vector<Doomed> all;
+  for (;;) {
+    std::vector<Doomed> found;
+    if (auto done = find(found); !done) return after_removing(all, done.error());
+    if (found.empty()) return all;
+    const auto erased = erase(found, deadline);
+    if (!erased) return after_removing(all, erased.error());
+    const bool missed = *erased < found.size();
+    // What was moved is found a second time.
+    std::erase_if(all, [&](const Doomed& one) {
+      return std::any_of(found.begin(), found.end(), [&](const Doomed& again) {
+        return one.connection == again.connection && one.id == again.id;
+      });
+    });
+    std::move(found.begin(), found.end(), std::back_inserter(all));
+    if (!missed) return all;
+    if (deadline.passed()) {
+      return after_removing(all,
+                            {Errc::unavailable, "MongoDB: messages move while they are removed"});
+    }
+  }
 }
 
 Result<std::uint64_t> MessageQueues::remaining(const Connection& connection, Deadline deadline,
@@ -177,34 +245,37 @@ Result<std::uint64_t> MessageQueues::remaining(const Connection& connection, Dea
   return left;
 }
 
+Result<void> MessageQueues::find_named(const RemoveOperation& remove, Deadline deadline,
+                                       std::vector<Doomed>& doomed) {
+  for (std::size_t from = 0; from < remove.ids.size(); from += kIdsAtOnce) {
+    const auto part = std::span(remove.ids).subspan(from);
+    Document filter = connection_filter(remove.connection);
+    filter_by_ids(filter, part.first(std::min(kIdsAtOnce, part.size())),
+                  state_.old_documents.load());
+    if (auto found = find_doomed(filter, 0, deadline, doomed); !found) return found;
+  }
+  return {};
+}
+
 Result<std::vector<RemoveOutcome>> MessageQueues::remove_together(const Removes& removes,
                                                                   Deadline deadline) {
-  std::vector<Doomed> doomed;
+  const Find find_all = [&](std::vector<Doomed>& found) -> Result<void> {
+    for (const auto& remove : removes) {
+      if (auto done = find_named(*remove, deadline, found); !done) return done;
+    }
+    return {};
+  };
+  const auto doomed = erase_found(find_all, deadline);
+  if (!doomed) return std::unexpected(doomed.error());
+  std::map<Connection, std::vector<Position>> removed;
+  for (const Doomed& one : *doomed) {
+    if (!one.expired) removed[one.connection].push_back(one.position);
+  }
   std::vector<RemoveOutcome> outcomes(removes.size());
   for (std::size_t i = 0; i < removes.size(); ++i) {
-    const RemoveOperation& remove = *removes[i];
-    const std::size_t first = doomed.size();
-    for (std::size_t from = 0; from < remove.ids.size(); from += kIdsAtOnce) {
-      Array ids;
-      for (std::size_t n = from; n < std::min(remove.ids.size(), from + kIdsAtOnce); ++n) {
-        ids.any_text(remove.ids[n].value);
-      }
-      Document in;
-      in.array("$in", ids.done());
-      Document filter = connection_filter(remove.connection);
-      filter.document("messageId", in);
-      if (auto found = find_doomed(filter, 0, deadline, doomed); !found) {
-        return std::unexpected(found.error());
-      }
-    }
-    for (std::size_t n = first; n < doomed.size(); ++n) {
-      if (!doomed[n].expired) outcomes[i].removed.push_back(doomed[n].position);
-    }
-  }
-  if (auto erased = erase(doomed, deadline); !erased) return std::unexpected(erased.error());
-  for (std::size_t i = 0; i < removes.size(); ++i) {
+    outcomes[i].removed = std::move(removed[removes[i]->connection]);
     const auto left = remaining(removes[i]->connection, deadline, !outcomes[i].removed.empty());
-    if (!left) return std::unexpected(left.error());
+    if (!left) return after_removing(*doomed, left.error());
     outcomes[i].remaining = *left;
   }
   return outcomes;
@@ -227,18 +298,17 @@ Result<RemoveOutcome> MessageQueues::remove_all(const Connection& connection,
                                                 const std::optional<RecipientDid>& recipient_did,
                                                 Deadline deadline) {
   RemoveOutcome outcome;
-  std::vector<Doomed> doomed;
   Document filter = connection_filter(connection);
   if (recipient_did) filter.any_text("recipientKeys", recipient_did->value);
-  if (auto found = find_doomed(filter, 0, deadline, doomed); !found) {
-    return std::unexpected(found.error());
-  }
-  if (auto erased = erase(doomed, deadline); !erased) return std::unexpected(erased.error());
-  for (const Doomed& one : doomed) {
+  const auto doomed = erase_found(
+      [&](std::vector<Doomed>& found) { return find_doomed(filter, 0, deadline, found); },
+      deadline);
+  if (!doomed) return std::unexpected(doomed.error());
+  for (const Doomed& one : *doomed) {
     if (!one.expired) outcome.removed.push_back(one.position);
   }
-  const auto left = remaining(connection, deadline, !doomed.empty());
-  if (!left) return std::unexpected(left.error());
+  const auto left = remaining(connection, deadline, !doomed->empty());
+  if (!left) return after_removing(*doomed, left.error());
   outcome.remaining = *left;
   return outcome;
 }

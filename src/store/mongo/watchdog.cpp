@@ -25,7 +25,6 @@ void Watchdog::watch(const std::shared_ptr<Operation>& operation) {
 }
 
 void Watchdog::run() {
-  const Error late{Errc::deadline_exceeded, "MongoDB has not answered in time"};
   Resumptions resumptions;
   std::unique_lock lock(mutex_);
   while (!stop_) {
@@ -44,7 +43,7 @@ void Watchdog::run() {
       watched_.pop();
     }
     lock.unlock();
-    for (const auto& operation : due) operation->refuse(late, resumptions);
+    for (const auto& operation : due) operation->expire(resumptions);
     resumptions.flush();
     due.clear();
     lock.lock();

@@ -76,6 +76,7 @@ Worker::Group Worker::next_group() {
     const bool copies = kind == Operation::Kind::copy;
     const bool joins =
         fits && operation->kind == kind && (copies || !held.contains(operation->connection));
+    if (joins) operation->start();
     if (operation->answered()) {
       gone += 1;
       gone_bytes += operation->bytes;

@@ -30,6 +30,7 @@ type proxy struct {
 	swallow   atomic.Int32 // of so many writes the answer is dropped and the connection cut
 	stepDown  atomic.Int32 // of so many writes the answer is that the primary stepped down; not done
 	writes    atomic.Int64 // that reached the server
+	hold      hold
 
 	mutex   sync.Mutex
 	clients map[net.Conn]int // with the node they are connected to
@@ -44,6 +45,10 @@ type proxy struct {
 //	down <n>, up <n>      the node accepts no connections; its present ones are cut
 //	swallow <n>           the next n writes are done, their answers are not delivered
 //	stepdown <n>          the next n writes are refused with NotWritablePrimary
+//	hold <text>           writes with this text in them wait before they reach the server
+//	held                  answers `done <how many writes wait> <the name of the latest>`
+//	step                  lets the one that waits pass
+//	release               lets all pass, those that wait and those that come
 //	writes                answers `done <how many writes reached the server>`
 func runProxy(args []string) error {
 	flags := flag.NewFlagSet("proxy", flag.ContinueOnError)
@@ -80,6 +85,10 @@ func (p *proxy) obey(words []string) (string, error) {
 	if len(words) == 0 {
 		return "", errors.New("an empty line")
 	}
+	if words[0] == "hold" && len(words) == 2 {
+		p.hold.start(words[1])
+		return "", nil
+	}
 	number := int64(-1)
 	if len(words) > 1 && words[1] != "none" {
 		var err error
@@ -106,6 +115,12 @@ func (p *proxy) obey(words []string) (string, error) {
 		p.swallow.Store(int32(number))
 	case "stepdown":
 		p.stepDown.Store(int32(number))
+	case "held":
+		return p.hold.describe(), nil
+	case "step":
+		return "", p.hold.step()
+	case "release":
+		p.hold.release()
 	case "writes":
 		return strconv.FormatInt(p.writes.Load(), 10), nil
 	default:
@@ -193,6 +208,9 @@ func (p *proxy) answer(request []byte, node int, server net.Conn, fromServer *bu
 	write := command == "insert" || command == "update" || command == "delete"
 	if write && takeOne(&p.stepDown) {
 		return refusal(request)
+	}
+	if write {
+		p.hold.pass(command, request)
 	}
 	if _, err := server.Write(request); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "store/mongo/description.hpp"
+#include "tests/support/log_capture.hpp"
 
 namespace mpr::mongo {
 
@@ -34,8 +35,26 @@ TEST(MongoUri, TlsAndAuthenticationAreSeen) {
   EXPECT_EQ((*safe)->without_secrets("x s/ecret y s/ecret"), "x *** y ***");
 }
 
+TEST(MongoUri, WritesThatNobodyAnswersAreRefused) {
+  for (const char* uri :
+       {"mongodb://h/?w=0", "mongodb://u:secret@h/pickup?retryWrites=false&w=0"}) {
+    const auto pool = Pool::open(uri, "", 1);
+    ASSERT_FALSE(pool.has_value()) << uri;
+    EXPECT_EQ(pool.error().code, Errc::invalid_argument);
+    EXPECT_NE(pool.error().context.find("w=0"), std::string::npos);
+  }
+}
+
+TEST(MongoUri, AReadPreferenceIsNotUsedAndThatIsSaid) {
+  const test::LogCapture log;
+  EXPECT_TRUE(Pool::open("mongodb://h/?readPreference=primary", "", 1).has_value());
+  EXPECT_TRUE(log.with("read preference").empty());
+  EXPECT_TRUE(Pool::open("mongodb://h/?readPreference=secondaryPreferred", "", 1).has_value());
+  EXPECT_EQ(log.with("read preference").size(), 1U);
+}
+
 TEST(MongoErrors, WhatAnotherAttemptMayHealIsTransient) {
-  for (const std::uint32_t code : {10107U, 13435U, 11602U, 189U, 91U, 50U, 6U, 64U}) {
+  for (const std::uint32_t code : {10107U, 13435U, 11602U, 189U, 91U, 50U, 6U, 64U, 43U, 14031U}) {
     EXPECT_TRUE(is_transient(code)) << code;
   }
   for (const std::uint32_t code : {11000U, 2U, 121U, 10334U}) {
