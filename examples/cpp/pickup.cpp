@@ -1,7 +1,7 @@
 // A mediator in small: keeps a message for a phone, holds the phone's live session, hands over what
 // comes and acknowledges it.
 //
-//   pickup [ws://127.0.0.1:3100]
+//   pickup [URL]                          ws://127.0.0.1:3100 unless said
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>

@@ -47,8 +47,8 @@ class RpcClient {
   struct Options {
     std::size_t max_message_bytes = std::size_t{256} << 20;  // larger: the connection is closed
     std::string bearer_token;                                // empty: none is sent
-    std::shared_ptr<TlsContext> tls;  // for wss:// addresses; without it they cannot be reached
-    std::string server_name;          // in the server's certificate; empty: the host of the address
+    std::shared_ptr<TlsContext> tls{};  // for wss:// addresses; without it they cannot be reached
+    std::string server_name{};  // in the server's certificate; empty: the host of the address
   };
   using ConnectHandler = std::move_only_function<void(Result<void>)>;
   using AnswerHandler = std::move_only_function<void(const Answer&)>;

@@ -16,7 +16,7 @@ check('mpr demo --start brings its own server', async () => {
   assert.equal(code, 0, output);
 });
 
-for (const scenario of ['add', 'cycle', 'depth']) {
+for (const scenario of ['add', 'cycle', 'client', 'depth']) {
   checkWithServer(`mpr bench ${scenario} loses nothing in a short run`, {}, async (server) => {
     const args = ['bench', scenario, '--url', server.url, '--seconds', '1', '--warmup', '0'];
     const { code, output } = await run([...args, '--in-flight', '64'], {}, 30_000);

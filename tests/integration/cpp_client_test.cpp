@@ -19,6 +19,7 @@
 #include <stdexcept>
 
 #include "tests/support/temporary_directory.hpp"
+#include "tests/support/tls_terminator.hpp"
 
 namespace mpr::client {
 namespace {
@@ -35,6 +36,7 @@ class RealGateway {
   RealGateway& operator=(const RealGateway&) = delete;
 
   std::string url() const { return "ws://127.0.0.1:" + port_; }
+  std::uint16_t port() const { return static_cast<std::uint16_t>(std::stoi(port_)); }
 
   void kill_now() {
     if (pid_ <= 0) return;
@@ -92,11 +94,14 @@ class RealGateway {
   pid_t pid_ = 0;
 };
 
-class CppClientTest : public testing::Test {
+enum class Way { plain, through_tls };
+
+class CppClientTest : public testing::TestWithParam<Way> {
  protected:
   std::unique_ptr<Client> make_client() {
     ClientOptions options;
-    options.urls = {gateway.url()};
+    options.urls = {GetParam() == Way::plain ? gateway.url() : terminator.url()};
+    options.tls.ca_file = authority.file();
     options.total_timeout = 60s;
     options.reconnect_cap = 100ms;
     auto client = std::make_unique<Client>(io, options);
@@ -139,13 +144,16 @@ class CppClientTest : public testing::Test {
 
   boost::asio::io_context io{1};
   RealGateway gateway;
+  const test::CertificateAuthority authority{"Test authority"};
+  test::TlsTerminator terminator{io, [this] { return gateway.port(); },
+                                 authority.issue("DNS:localhost")};
   std::unique_ptr<Client> sender;
   std::unique_ptr<Client> mediator;
   int added = 0;
   std::map<std::string, std::set<std::string>> got;  // ids by payload
 };
 
-TEST_F(CppClientTest, LosesAndDoublesNothingWhenTheGatewayIsKilledInTheMiddle) {
+TEST_P(CppClientTest, LosesAndDoublesNothingWhenTheGatewayIsKilledInTheMiddle) {
   constexpr int kMessages = 90;
   sender = make_client();
   mediator = make_client();
@@ -182,6 +190,33 @@ TEST_F(CppClientTest, LosesAndDoublesNothingWhenTheGatewayIsKilledInTheMiddle) {
   for (const auto& [payload, ids] : got)
     EXPECT_EQ(ids.size(), 1u) << payload << " was stored twice";
 }
+
+TEST_P(CppClientTest, CarriesLargePayloadsBothWays) {
+  sender = make_client();
+  const std::string payload = R"({"ciphertext":")" + std::string(900'000, 'x') + R"("})";
+  constexpr int kMessages = 8;  // one answer holds 8 MiB
+  int kept = 0;
+  for (int i = 0; i < kMessages; ++i) {
+    NewMessage message{.connection_id = "phone-1"};
+    message.payload = payload;
+    sender->add_message(std::move(message),
+                        [&](const Outcome<AddedMessage>& outcome) { kept += outcome ? 1 : 0; });
+  }
+  run_until([&] { return kept == kMessages; });
+  std::optional<Outcome<std::vector<QueuedMessage>>> taken;
+  sender->take_from_queue({.connection_id = "phone-1", .limit = kMessages},
+                          [&](auto outcome) { taken = std::move(outcome); });
+  run_until([&] { return taken.has_value(); });
+
+  ASSERT_TRUE(*taken) << taken->error().text();
+  ASSERT_EQ((*taken)->size(), std::size_t{kMessages});
+  for (const QueuedMessage& message : **taken) EXPECT_TRUE(message.payload == payload);
+}
+
+INSTANTIATE_TEST_SUITE_P(Ways, CppClientTest, testing::Values(Way::plain, Way::through_tls),
+                         [](const testing::TestParamInfo<Way>& way) {
+                           return way.param == Way::plain ? "Plain" : "ThroughTls";
+                         });
 
 }  // namespace
 }  // namespace mpr::client

@@ -1,9 +1,7 @@
 // A number of client sockets to one gateway, on one event loop. The first connection that is lost
 // is remembered and stops the loop: a run without all of its sockets measures nothing.
 //
-// On RpcClient, not on the public mpr::client::Client: a load generator measures single answers, so
-// it must neither repeat a call nor reconnect, and its hot path must not check, copy or decode
-// payloads.
+// On RpcClient, not on the public mpr::client::Client: see docs/adr/0015-load-over-bare-sockets.md.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

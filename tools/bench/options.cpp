@@ -32,7 +32,7 @@ struct Row {
 constexpr std::array kRows = {
     Row{"url", Text{&Options::url}, "the gateway to load; loopback only, see --allow-remote"},
     Row{"receiver-url", Text{&Options::receiver_url},
-        "cycle, latency: another gateway of the same installation, for the receivers"},
+        "cycle, client, latency: another gateway of the same installation, for the receivers"},
     Row{"start", Flag{&Options::start},
         "start an own `mpr serve` on free ports with a temporary data directory, stop it after"},
     Row{"backend", BackendName{}, "with --start: embedded or memory"},
@@ -43,7 +43,7 @@ constexpr std::array kRows = {
     Row{"warmup", Number{&Options::warmup_seconds, 0, 600}, "seconds before it that do not count"},
     Row{"runs", Number{&Options::runs, 1, 100}, "repeat, and report the median run of each figure"},
     Row{"sockets", Number{&Options::sockets, 1, 1000},
-        "add, sessions: sockets; cycle, latency: as many senders and as many receivers"},
+        "add, sessions: sockets; cycle, client, latency: as many senders and as many receivers"},
     Row{"in-flight", Number{&Options::in_flight, 1, 65536},
         "calls not yet answered, over all sockets"},
     Row{"bytes", Number{&Options::bytes, 100, 8 << 20}, "size of each payload"},

@@ -25,6 +25,7 @@ const Scenario* find_scenario(std::string_view name);
 // The scenarios; each fails inside its report.
 Report run_add(const Options& options, const Target& target);
 Report run_cycle(const Options& options, const Target& target);
+Report run_client(const Options& options, const Target& target);
 Report run_latency(const Options& options, const Target& target);
 Report run_sessions(const Options& options, const Target& target);
 Report run_depth(const Options& options, const Target& target);

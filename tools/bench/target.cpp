@@ -37,6 +37,8 @@ Result<Target> Target::open(const Options& options) {
   const auto receiver_url =
       options.receiver_url.empty() ? url : loadable(options.receiver_url, options);
   if (!receiver_url) return std::unexpected(receiver_url.error());
+  target.receiver_address_ = options.receiver_url.empty() ? address : options.receiver_url;
+  target.address_ = std::move(address);
   target.url_ = *url;
   target.receiver_url_ = *receiver_url;
   return target;

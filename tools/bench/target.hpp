@@ -21,6 +21,9 @@ class Target {
   // --allow-remote was given. The token to log in with is MPR_AUTH_TOKEN of the environment.
   static Result<Target> open(const Options& options);
 
+  // As URLs, for mpr::client::Client.
+  const std::string& address() const noexcept { return address_; }
+  const std::string& receiver_address() const noexcept { return receiver_address_; }
   const client::Url& url() const noexcept { return url_; }
   const client::Url& receiver_url() const noexcept { return receiver_url_; }
   const std::string& token() const noexcept { return token_; }
@@ -35,6 +38,8 @@ class Target {
  private:
   Target() = default;
 
+  std::string address_;
+  std::string receiver_address_;
   client::Url url_;
   client::Url receiver_url_;
   std::string token_;
