@@ -180,15 +180,10 @@ class ColdStore : public MessageStore {
                                                 Deadline deadline) = 0;
 
   // The push token of the newest message of the part that has one, looking at the newest `most`.
-  // A store that cannot look so closely answers for its newest messages, whatever they are.
   virtual Task<Result<std::optional<PushToken>>> newest_push_token_cold(Connection connection,
                                                                         ColdPart part,
                                                                         std::size_t most,
-                                                                        Deadline deadline) {
-    (void)part;
-    (void)most;
-    return newest_push_token(std::move(connection), deadline);
-  }
+                                                                        Deadline deadline) = 0;
 
   // Copies messages of any connections, as durably as the database promises; one result each, in
   // the same order. A failure as a whole means that any of them may or may not be there: copy
