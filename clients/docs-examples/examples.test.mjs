@@ -30,14 +30,14 @@ async function outcomeOf(command, args) {
     child.once('close', resolve);
   });
   try {
-    const code = await within(ended, 15_000, `the end of ${command}`);
+    const code = await within(ended, 60_000, `the end of ${command}`);
     return { code, output };
   } finally {
     child.kill('SIGKILL');
   }
 }
 
-describe('The programs of docs/protocol.md', { timeout: 60_000 }, () => {
+describe('The programs of docs/protocol.md', { timeout: 180_000 }, () => {
   let server;
   let directory;
   before(async () => {

@@ -3,18 +3,18 @@
  * without a word, and reports its end exactly once. It never reconnects: see Link.
  */
 
-import WebSocket from 'ws';
+import WebSocket, { type ClientOptions } from 'ws';
 
 import { causeOf } from '../logging.js';
 
 /** What TLS needs beyond the system's certificates; the names are those of `node:tls`. */
 export interface TlsOptions {
   /** Certificates to trust instead of the system's, as PEM. */
-  ca?: string | Buffer | (string | Buffer)[];
+  ca?: string | Uint8Array | (string | Uint8Array)[];
   /** The client's own certificate, as PEM. */
-  cert?: string | Buffer;
+  cert?: string | Uint8Array;
   /** The key of `cert`, as PEM. */
-  key?: string | Buffer;
+  key?: string | Uint8Array;
   passphrase?: string;
   /** The name that the gateway's certificate must have, when it is not the host of the address. */
   servername?: string;
@@ -74,7 +74,8 @@ export class GatewaySocket {
       handshakeTimeout: times.openMs,
       perMessageDeflate: false,
       maxPayload: maxFrameBytes,
-      ...address.tls,
+      // The types of Node know Buffers only; it takes any bytes.
+      ...(address.tls as ClientOptions),
     });
     this.ws.on('open', () => {
       this.open();
