@@ -21,6 +21,7 @@ using client::Client;
 using client::Done;
 using client::Outcome;
 using Clock = std::chrono::steady_clock;
+constexpr std::chrono::seconds kPatience{30};
 
 std::string setting_of(const Options& options) {
   const std::string clients = std::to_string(options.sockets);
@@ -85,6 +86,9 @@ class ClientLoad {
     client::ClientOptions options;
     options.urls = {address};
     options.token = target_.token();
+    // A slow answer is measured, not asked for again.
+    options.call_timeout = options.total_timeout = kPatience;
+    options.heartbeat = kPatience;
     const std::size_t index = clients.size();
     Client& made = *clients.emplace_back(std::make_unique<Client>(io_, std::move(options)));
     made.on_event([this, index](client::ServerEvent event) { received(index, std::move(event)); });
