@@ -423,6 +423,33 @@ class ArchivingHistory {
 
 }  // namespace
 
+// So that whoever removes it again does not take the copy for one that is still to be removed.
+TEST(RedisArchiving, ARemovalNamesWhatWasWithdrawnBefore) {
+  RedisServer server;
+  FakeClock clock;
+  StoreOnRedis bed(server, store_options(), clock);
+  NewMessage named = message_to("phone");
+  named.id = MessageId("chosen-by-caller");
+  named.id_origin = IdOrigin::caller;
+  const Connection phone = named.connection;
+  bed.get(bed.store->add(std::move(named), StoreOnRedis::soon()));
+  const MessageId given = bed.get(bed.store->add(message_to("phone"), StoreOnRedis::soon())).id;
+  const auto lease = bed.get(bed.store->lease(0, std::nullopt, seconds(600), StoreOnRedis::soon()));
+  ASSERT_TRUE(lease.has_value());
+  const auto batch =
+      bed.get(bed.store->claim(*lease, phone, clock.now(), 10, 1000, StoreOnRedis::soon()));
+  ASSERT_EQ(batch.messages.size(), 2U);
+
+  for (const MessageId& id : {MessageId("chosen-by-caller"), given}) {
+    const auto first = bed.get(bed.store->remove_hot(phone, {id}, StoreOnRedis::soon()));
+    EXPECT_EQ(first.value.removed.size(), 1U) << id.value;
+    EXPECT_FALSE(contains(first.view.withdrawn, id)) << id.value;
+    const auto again = bed.get(bed.store->remove_hot(phone, {id}, StoreOnRedis::soon()));
+    EXPECT_TRUE(again.value.removed.empty()) << id.value;
+    EXPECT_TRUE(contains(again.view.withdrawn, id)) << id.value;
+  }
+}
+
 TEST(RedisArchiving, EveryMessageIsSeenOnceAtEveryMomentOfItsMove) {
   const std::uint64_t seed = number_from("MPR_SEED", std::random_device{}());
   const std::uint64_t rounds = number_from("MPR_ROUNDS", 20);

@@ -82,7 +82,11 @@ TEST_F(QueueScripts, AddOnceKnowsAnIdThatIsPendingOrRemembered) {
 TEST_F(QueueScripts, AddOnceKnowsAMessageOfTheStoreByItsId) {
   add_at("5-1", 77);
   EXPECT_EQ(add_once({.id = "looks-like-5-1", .twin = "5-1"}), "[1 * 77 '' nil 0]");
-  EXPECT_EQ(add_once({.id = "looks-like-6-1", .twin = "6-1"}), "[0 * 100 5-1 nil 0]");
+  EXPECT_EQ(add_once({.id = "looks-like-4-1", .twin = "4-1"}), "[1 * 4 '' nil 0]")
+      << "no longer here";
+  EXPECT_EQ(entry_, "4-1");
+  EXPECT_EQ(add_once({.id = "looks-like-a-later-one", .twin = "9999999999999-1"}),
+            "[0 * 100 5-1 nil 0]");
 }
 
 TEST_F(QueueScripts, AddOnceFindsWhatAnEarlierAttemptLeft) {
@@ -114,6 +118,15 @@ TEST_F(QueueScripts, AddOnceRefusesOverTheQuotaAndFreesWhatExpired) {
   EXPECT_EQ(add_once({.payload = "0123456789x"}), "[3 * '' '' nil 0]");
   EXPECT_EQ(queue(), "1-1 / 1 990");
   EXPECT_EQ(add_once({.payload = "0123456789"}), "[0 * 100 1-1 nil 0]");
+}
+
+TEST_F(QueueScripts, AddOnceCorrectsACounterThatWouldRefuseIt) {
+  run({"SET", "{t}n", "-98956046500550"});  // of removals that nobody corrected
+  EXPECT_EQ(add_once({.id = "first"}), "[0 * 100 '' nil 0]");
+  EXPECT_EQ(queue(), entry_ + " / 1 5");
+  run({"SET", "{t}n", std::to_string((90LL << 40) + 999)});
+  EXPECT_TRUE(add_once({.id = "second"}).starts_with("[0 "));
+  EXPECT_EQ(run({"GET", "{t}n"}), std::to_string((2LL << 40) + 10));
 }
 
 TEST_F(QueueScripts, SettleQuotaTakesBackWhatIsTooMuch) {

@@ -340,11 +340,15 @@ TEST_F(RedisStoreTest, ACallersIdMayLookLikeOneOfTheStore) {
   EXPECT_EQ(duplicate.position, own.position);
 
   bed.get(bed.store->remove(again.connection, {own.id}, soon()));
+  EXPECT_TRUE(add(bed, again).duplicate) << "also when it has left the queue";
+
+  constexpr std::uint64_t kHour = 3'600'000ULL << 20U;
+  again.id = redis::encode_message_id(again.connection, {{own.position.value + kHour}, 2});
   const auto fresh = add(bed, again);
-  EXPECT_FALSE(fresh.duplicate);
-  EXPECT_EQ(fresh.id, own.id);
-  EXPECT_EQ(bed.get(bed.store->still_hot(again.connection, {own.id}, soon())).size(), 1U);
-  EXPECT_EQ(bed.get(bed.store->remove(again.connection, {own.id}, soon())).removed,
+  EXPECT_FALSE(fresh.duplicate) << "the store cannot have given that id yet";
+  EXPECT_EQ(fresh.id, again.id);
+  EXPECT_EQ(bed.get(bed.store->still_hot(again.connection, {again.id}, soon())).size(), 1U);
+  EXPECT_EQ(bed.get(bed.store->remove(again.connection, {again.id}, soon())).removed,
             std::vector<Position>{fresh.position});
 }
 
@@ -462,6 +466,71 @@ TEST_F(RedisStoreTest, AFullServerRefusesPlainlyAndTheStoreSaysSoUntilItHasRoom)
             (std::vector<std::string>{"{\"n\":1}", "{\"n\":3}"}));
 }
 
+NewMessage named(std::string_view to, std::string id) {
+  NewMessage message = message_to(to, std::string(2000, '"'));
+  message.id = MessageId(std::move(id));
+  message.id_origin = IdOrigin::caller;
+  return message;
+}
+
+// Everything that makes room, or keeps order, works while adds are refused; and adds succeed again
+// when there is room.
+TEST_F(RedisStoreTest, AFullServerLetsEverythingGoAndRecoversByItself) {
+  StoreOnRedis bed(server_, store_options(), clock_);
+  const Connection c = queue_of("c").connection;
+  std::vector<MessageId> own;
+  for (int i = 0; i < 3; ++i) {
+    for (const char* queue : {"taken", "emptied"}) add(bed, named(queue, std::to_string(i)));
+    add(bed, named("c", std::to_string(i)));
+    own.push_back(add(bed, message_to("c", std::string(2000, 'x'))).id);
+    own.push_back(add(bed, message_to("archived", std::string(2000, 'x'))).id);
+  }
+  for (int i = 0; i < 300; ++i) add(bed, named("archived", std::to_string(i)));
+  const std::string used = server_.cli({"INFO", "memory"});
+  const std::size_t at = used.find("used_memory:") + 12;
+  server_.cli({"CONFIG", "SET", "maxmemory", used.substr(at, used.find('\r', at) - at)});
+  for (int i = 0; bed.run(bed.store->add(message_to("c", std::string(2000, 'x')), soon())); ++i) {
+    ASSERT_LT(i, 10000) << "the server takes everything";
+  }
+
+  EXPECT_EQ(bed.get(bed.store->remove(c, {own[0]}, soon())).removed.size(), 1U);
+  EXPECT_EQ(bed.get(bed.store->remove(c, {MessageId("1")}, soon())).removed.size(), 1U);
+  EXPECT_EQ(bed.get(bed.store->take(taking_away("taken"), soon())).size(), 3U);
+  const Connection emptied = queue_of("emptied").connection;
+  EXPECT_EQ(bed.get(bed.store->remove_all(emptied, std::nullopt, soon())).removed.size(), 3U);
+
+  // One after the other, the steps of an archiver.
+  const Connection archived = queue_of("archived").connection;
+  const auto lease = bed.get(bed.store->lease(0, std::nullopt, seconds(60), soon()));
+  ASSERT_TRUE(lease.has_value());
+  clock_.advance(seconds(100));
+  EXPECT_FALSE(bed.get(bed.store->due(0, clock_.now(), 100, soon())).empty());
+  const auto batch =
+      bed.get(bed.store->claim(*lease, archived, clock_.now(), 1000, 1ULL << 40U, soon()));
+  ASSERT_EQ(batch.messages.size(), 303U);
+  std::vector<MessageId> copied;
+  for (const auto& m : batch.messages) copied.push_back(m.message.id);
+  EXPECT_EQ(bed.get(bed.store->finish(*lease, archived, copied, soon())).moved, 303U);
+  EXPECT_TRUE(bed.run(bed.store->forget(*lease, archived, soon())).has_value());
+  EXPECT_TRUE(bed.run(bed.store->set_aside(*lease, c, clock_.now(), soon())).has_value());
+  EXPECT_TRUE(bed.run(bed.store->note_cold_empty(c, "", soon())).has_value());
+  EXPECT_TRUE(bed.run(bed.store->release(*lease, soon())).has_value());
+
+  const auto again = bed.run(bed.store->add(named("c", "new"), soon()));
+  EXPECT_TRUE(again.has_value()) << again.error().context;
+}
+
+TEST_F(RedisStoreTest, AFullServerIsSaidOnceAndAGatewayStartsOnIt) {
+  const LogCapture logs;
+  StoreOnRedis bed(server_, store_options(), clock_);
+  server_.cli({"CONFIG", "SET", "maxmemory", "1"});
+  for (int i = 0; i < 20; ++i) {
+    EXPECT_FALSE(bed.run(bed.store->add(numbered("c", i), soon())).has_value());
+  }
+  StoreOnRedis second(server_, store_options(), clock_);
+  EXPECT_EQ(logs.with("maxmemory").size(), 1U);
+}
+
 TEST_F(RedisStoreTest, AStoppedServerIsAnErrorNeverAnEmptyAnswer) {
   StoreOnRedis bed(server_, store_options(), clock_);
   add(bed, numbered("c", 1));
@@ -506,6 +575,20 @@ TEST_F(RedisStoreTest, WithoutAReplicaReadsDoNotWaitLongForOne) {
   }
   // Each add is tried again twice; half a second for each would be half a minute.
   EXPECT_LT(std::chrono::steady_clock::now() - begin, seconds(15));
+}
+
+TEST_F(RedisStoreTest, AMissingReplicaIsSaidByReadinessAndInTheLog) {
+  const LogCapture logs;
+  RedisStore::Options options = store_options();
+  options.durability = redis::Durability::replicated;
+  StoreOnRedis bed(server_, options, clock_);
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(bed.run(bed.store->add(numbered("c", i), soon())).has_value());
+  }
+  const auto ready = bed.store->ready();
+  ASSERT_FALSE(ready.has_value());
+  EXPECT_EQ(ready.error().context, "no replica of Redis has confirmed the write");
+  EXPECT_EQ(logs.with("no replica of Redis").size(), 1U);
 }
 
 TEST_F(RedisStoreTest, WhatCannotBeReadIsCorruptNotEmpty) {

@@ -88,9 +88,10 @@ RedisStore::Answer<RemoveOutcome> RedisStore::remove_ids(Connection connection,
   // What was withdrawn before: the first part saw it. What is left: the last one did.
   whole.value.remaining = answers.back()->value.remaining;
   const bool repeated = whole.view.removal_repeated;
+  auto withdrawn = std::move(answers.front()->view.withdrawn);
   whole.view = std::move(answers.back()->view);
+  whole.view.withdrawn = std::move(withdrawn);
   whole.view.removal_repeated = repeated;
-  whole.view.withdrawn = std::move(answers.front()->view.withdrawn);
   co_return whole;
 }
 

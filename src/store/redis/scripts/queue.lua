@@ -123,3 +123,22 @@ local function fresh_mark()
   local time = redis.call('TIME')
   return time[1] .. '.' .. time[2]
 end
+
+-- The counter, corrected if it is wrong about the number of messages, which an add or a removal that
+-- broke off may leave behind. Long queues keep their sum of bytes until they are forgotten: reading
+-- them takes too long for a refused add.
+local function settled_counter()
+  local length = redis.call('XLEN', QUEUE)
+  local counted = tonumber(redis.call('GET', COUNTER)) or 0
+  if math.floor(counted / ONE) == length then return counted end
+  local bytes = counted % ONE
+  if length <= 1000 then
+    bytes = 0
+    for _, item in ipairs(redis.call('XRANGE', QUEUE, '-', '+')) do bytes = bytes + #item[2][4] end
+  elseif bytes > ONE / 2 then
+    bytes = 0  -- more was taken off than there was
+  end
+  counted = length * ONE + bytes
+  redis.call('SET', COUNTER, string.format('%.0f', counted))
+  return counted
+end

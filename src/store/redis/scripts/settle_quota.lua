@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A plain add found the queue over its quota: takes the message back if that is so, and corrects
 -- the counter, which an add that broke off may have left wrong.
 -- KEYS: as in queue.lua
@@ -10,23 +11,10 @@ repeat
   purged = purged + some
 until some == 0
 
--- An add or removal that broke off shows in the number of messages. Long queues keep their sum of
--- bytes until they are forgotten: reading them takes too long for a refused add.
-local length = redis.call('XLEN', QUEUE)
-local counted = tonumber(redis.call('GET', COUNTER)) or 0
-if math.floor(counted / ONE) ~= length then
-  local bytes = counted % ONE
-  if length <= 1000 then
-    bytes = 0
-    for _, item in ipairs(redis.call('XRANGE', QUEUE, '-', '+')) do bytes = bytes + #item[2][4] end
-  end
-  counted = length * ONE + bytes
-  redis.call('SET', COUNTER, string.format('%.0f', counted))
-end
-
+local counted = settled_counter()
 local entry = read_entry(ARGV[4])
 if not entry then return {0, purged} end
-if length > tonumber(ARGV[2]) then
+if redis.call('XLEN', QUEUE) > tonumber(ARGV[2]) then
   drop(entry, nil)
   return {2, purged}
 end
