@@ -9,6 +9,8 @@
 
 #include "net/io_thread.hpp"
 #include "store/redis/lane.hpp"
+#include "store/redis/queue_answers.hpp"
+#include "store/redis/scripts.hpp"
 #include "store/redis/shared.hpp"
 #include "store/redis/subscription.hpp"
 #include "store/redis/watch.hpp"
@@ -116,6 +118,8 @@ class Client::Parts {
     shared.links.login = shared.options.login;
     shared.links.connect_timeout = shared.options.connect_timeout;
     shared.links.resolver = &shared.resolver;
+    // Adds of one connection are sent without waiting for each other.
+    shared.links.scripts = {&queue_script<scripts::add_once>()};
     if (shared.options.login.tls == Tls::on) {
       auto tls = TlsContext::create(shared.options.login.ca_file);
       if (tls) {

@@ -12,7 +12,6 @@
 #include <utility>
 
 #include "base/log.hpp"
-#include "store/redis/request.hpp"
 
 namespace mpr::redis {
 
@@ -204,6 +203,10 @@ void Link::log_in() {
     // The address as well: a server that was started anew counts from the beginning.
     login.add({"CLIENT", "KILL", "ID", lost_.number, "ADDR", lost_.address});
     login_steps_.push_back({Kind::burial});
+  }
+  for (const Script* script : settings_.scripts) {
+    login.add({"SCRIPT", "LOAD", script->text});
+    login_steps_.push_back({Kind::courtesy});
   }
   out_ += login.bytes();
   send();

@@ -19,6 +19,7 @@
 #include "net/io_thread.hpp"
 #include "net/resolver.hpp"
 #include "net/tls.hpp"
+#include "store/redis/request.hpp"
 #include "store/redis/resp_reader.hpp"
 #include "store/redis/server_address.hpp"
 #include "store/redis/value.hpp"
@@ -44,6 +45,9 @@ struct LinkSettings {
   std::shared_ptr<TlsContext> tls;  // null without TLS
   std::string tls_problem;          // why there is none although there should be
   Resolver* resolver = nullptr;
+  // Taught to the server when a connection is opened. One that it did not know would be executed
+  // only after the commands that were sent behind it.
+  std::vector<const Script*> scripts;
   mutable std::atomic<bool> told_no_kill = false;  // the log says that CLIENT KILL is refused
 };
 
