@@ -171,6 +171,11 @@ class LiveDirectory {
   virtual Task<Result<std::optional<SessionPlace>>> find(Connection connection,
                                                          Deadline deadline) = 0;
 
+  // Whether another gateway has a session of the connection with another id, or lost it less than
+  // the orphan grace ago. A session whose id is not known is not another one.
+  virtual Task<Result<bool>> moved_on(Connection connection, SessionId session_id,
+                                      Deadline deadline) = 0;
+
   // Puts the record of a session held here back if the backend lost it, and yields the place that
   // stands afterwards: another one if a newer session was opened.
   virtual Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,

@@ -69,9 +69,16 @@ struct AcknowledgeReceipt {
   bool operator==(const AcknowledgeReceipt&) const = default;
 };
 
+// What a new session does to one with another id.
+enum class OpenMode {
+  replace,  // takes over: the newest wins
+  resume,   // yields to it: the caller was away, and the phone may have moved on meanwhile
+};
+
 struct OpenSessionRequest {
   ConnectionId connection_id;
   SessionId session_id;
+  OpenMode mode = OpenMode::replace;
 };
 
 struct CloseSessionRequest {

@@ -23,9 +23,14 @@ constexpr std::chrono::seconds kBackgroundDeadline{10};  // nobody waits for bac
 
 // --- live sessions ----------------------------------------------------------------------------
 
-Task<Result<void>> PickupService::open_session(Caller caller, OpenSessionRequest request,
+Task<Result<bool>> PickupService::open_session(Caller caller, OpenSessionRequest request,
                                                Deadline deadline) {
   const Connection connection{caller.tenant, std::move(request.connection_id)};
+  if (request.mode == OpenMode::resume) {
+    const auto moved = co_await has_moved_on(connection, request.session_id, deadline);
+    if (!moved) co_return std::unexpected(moved.error());
+    if (*moved) co_return false;
+  }
   const auto tail = co_await ports_.store.tail(connection, deadline);
   if (!tail) co_return std::unexpected(tail.error());
   const auto epoch =
@@ -43,13 +48,13 @@ Task<Result<void>> PickupService::open_session(Caller caller, OpenSessionRequest
       ports_.sink.session_replaced(opened.replaced_holder, connection, opened.replaced_session);
     }
   }
-  if (opened.outdated) co_return Result<void>();
+  if (opened.outdated) co_return true;
   if (opened.replaced && !opened.resumed) ports_.metrics.live_sessions_replaced.add();
   // The socket may have closed while the directory was asked: then nobody else ends this session.
   if (!ports_.sink.is_open(caller.socket)) socket_closed(caller.socket);
 
   // A newer session may have been opened elsewhere before this one stood: its notice met nobody.
-  if (!co_await verify(connection, *epoch, deadline)) co_return Result<void>();
+  if (!co_await verify(connection, *epoch, deadline)) co_return true;
 
   // A message accepted after `tail` was read and before the session stood was offered to nobody.
   const auto later = co_await ports_.store.tail(connection, deadline);
@@ -58,7 +63,22 @@ Task<Result<void>> PickupService::open_session(Caller caller, OpenSessionRequest
     shard.sessions.fall_behind(connection, *epoch);
   }
   start_pump(connection);
-  co_return Result<void>();
+  co_return true;
+}
+
+// Asked before the session is opened and not in the same step: of two that open at the same moment
+// the newer one wins, as ever.
+Task<Result<bool>> PickupService::has_moved_on(Connection connection, SessionId session_id,
+                                               Deadline deadline) {
+  {
+    Shard& shard = shard_of(connection);
+    std::lock_guard lock(shard.mutex);
+    const auto here = shard.sessions.find(connection);
+    // One that was taken on from another gateway has no id.
+    if (here && !here->session_id.value.empty() && here->session_id != session_id) co_return true;
+  }
+  co_return co_await ports_.directory.moved_on(std::move(connection), std::move(session_id),
+                                               deadline);
 }
 
 Task<Result<bool>> PickupService::close_session(Caller caller, CloseSessionRequest request,

@@ -68,7 +68,8 @@ class PickupService final : public LiveDirectoryListener {
                                                Deadline deadline);
   Task<Result<void>> remove_all(Caller caller, QueueRequest request, Deadline deadline);
 
-  Task<Result<void>> open_session(Caller caller, OpenSessionRequest request, Deadline deadline);
+  // False: nothing was opened, because a session that is to resume has moved on.
+  Task<Result<bool>> open_session(Caller caller, OpenSessionRequest request, Deadline deadline);
   // True if a session of the caller (or one that nobody holds) was ended.
   Task<Result<bool>> close_session(Caller caller, CloseSessionRequest request, Deadline deadline);
   // Whether the connection has a live session anywhere.
@@ -162,6 +163,8 @@ class PickupService final : public LiveDirectoryListener {
   // Reads and delivers until there is nothing more, or no room. True: the session is orphaned and
   // no subscriber took the message.
   Task<bool> pump_queue(Connection connection);
+  // Whether the connection has a session with another id by now, here or elsewhere.
+  Task<Result<bool>> has_moved_on(Connection connection, SessionId session_id, Deadline deadline);
 
   // Whether the session is still the newest, as its record says, which is put back if it was lost;
   // if not, the session is ended as superseded.

@@ -10,15 +10,10 @@ namespace mpr::rpc {
 namespace {
 
 constexpr std::array<std::string_view, kParams> kParamNames = {
-    "connectionId",  "deleteMessages",
-    "limit",         "limitBytes",
-    "messageId",     "messageIds",
-    "messages",      "payload",
-    "project",       "pushNotificationToken",
-    "receivedAt",    "recipientDid",
-    "recipientDids", "sessionId",
-    "token",         "ttlSeconds",
-    "type"};
+    "connectionId", "deleteMessages", "limit",         "limitBytes", "messageId",
+    "messageIds",   "messages",       "payload",       "project",    "pushNotificationToken",
+    "receivedAt",   "recipientDid",   "recipientDids", "resume",     "sessionId",
+    "token",        "ttlSeconds",     "type"};
 
 AddRequest read_add(ParamReader& in, CallDecoder::Bounds bounds) {
   AddRequest request;
@@ -97,6 +92,7 @@ Result<Call> add_live_session(const RawParams& params, CallDecoder::Bounds) {
     OpenSessionRequest request;
     request.connection_id = in.id<ConnectionId>(Param::connection_id);
     request.session_id = in.id<SessionId>(Param::session_id);
+    request.mode = in.flag(Param::resume) ? OpenMode::resume : OpenMode::replace;
     return request;
   });
 }

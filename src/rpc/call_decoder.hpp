@@ -31,6 +31,7 @@ enum class Param : std::size_t {
   received_at,
   recipient_did,
   recipient_dids,
+  resume,
   session_id,
   token,
   ttl_seconds,

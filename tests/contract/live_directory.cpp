@@ -50,6 +50,14 @@ TEST_P(LiveDirectoryContract, OwnSessionsAreReplacedWithoutAWord) {
   EXPECT_TRUE(listener_.events().empty());
 }
 
+TEST_P(LiveDirectoryContract, OwnSessionsHaveNotMovedOn) {
+  EXPECT_FALSE(moved_on(*here_, phone("c"), "one"));
+  const Epoch epoch = open(*here_, phone("c"), "two");
+  EXPECT_FALSE(moved_on(*here_, phone("c"), "one"));
+  close(*here_, phone("c"), epoch);
+  EXPECT_FALSE(moved_on(*here_, phone("c"), "one"));
+}
+
 TEST_P(LiveDirectoryContract, AgreesWithAMapOnRandomOperations) {
   const auto seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
@@ -112,6 +120,28 @@ TEST_P(LiveDirectoryClusterContract, EveryGatewaySeesEverySession) {
   const auto there = home_->join("gateway-2");
   const Epoch epoch = open(*there, phone("c"));
   EXPECT_EQ(find(*here_, phone("c")), (SessionPlace{GatewayId("gateway-2"), epoch}));
+}
+
+TEST_P(LiveDirectoryClusterContract, ASessionWithAnotherIdHasMovedOn) {
+  const auto there = home_->join("gateway-2");
+  open(*here_, phone("c"), "one");
+  EXPECT_FALSE(moved_on(*there, phone("c"), "one"));
+  EXPECT_TRUE(moved_on(*there, phone("c"), "two"));
+  EXPECT_FALSE(moved_on(*there, phone("d"), "two"));
+
+  const Epoch newer = open(*there, phone("c"), "two");
+  EXPECT_TRUE(moved_on(*here_, phone("c"), "one"));
+  EXPECT_FALSE(moved_on(*here_, phone("c"), "two"));
+  EXPECT_FALSE(moved_on(*there, phone("c"), "one"));
+
+  close(*there, phone("c"), newer);
+  EXPECT_FALSE(moved_on(*here_, phone("c"), "one"));
+}
+
+TEST_P(LiveDirectoryClusterContract, ASessionWhoseIdIsNotKnownHasNotMovedOn) {
+  const auto there = home_->join("gateway-2");
+  open(*there, phone("c"), "");
+  EXPECT_FALSE(moved_on(*here_, phone("c"), "one"));
 }
 
 TEST_P(LiveDirectoryClusterContract, TheOldHolderHearsOfANewerSession) {

@@ -112,6 +112,9 @@ class LiveDirectoryContract : public testing::TestWithParam<DirectoryFactory> {
   std::optional<SessionPlace> find(LiveDirectory& directory, const Connection& connection) {
     return loop_.run(directory.find(connection, Deadline::never())).value();
   }
+  bool moved_on(LiveDirectory& directory, const Connection& connection, std::string_view session) {
+    return loop_.run(directory.moved_on(connection, SessionId(session), Deadline::never())).value();
+  }
   std::vector<RecoveredSession> recover(LiveDirectory& directory) {
     return loop_.run(directory.recover()).value();
   }

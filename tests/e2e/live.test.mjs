@@ -15,6 +15,8 @@ import { LiveWallet } from './support/wallet.mjs';
 
 const open = (socket, connectionId, sessionId = 'session-1') =>
   socket.call('addLiveSession', { connectionId, sessionId });
+const resume = (socket, connectionId, sessionId) =>
+  socket.call('addLiveSession', { connectionId, sessionId, resume: true });
 const isLive = (socket, connectionId) => socket.call('getLiveSession', { connectionId });
 const acknowledge = (socket, connectionId, messageIds) =>
   socket.call('removeMessages', { connectionId, messageIds });
@@ -191,6 +193,24 @@ describe('live sessions', () => {
       assert.equal(json.method, 'liveSessionReplaced');
       assert.equal(json.params.connectionId, connectionId);
       assert.ok(!('id' in json));
+    },
+  );
+
+  checkLive(
+    'a session that resumes yields to one with another id, and only to that',
+    async (connectionId, newer, former, sender) => {
+      await open(former, connectionId, 'session-1');
+      await open(newer, connectionId, 'session-2');
+      assert.equal(await resume(former, connectionId, 'session-1'), false);
+      const { messageId } = await add(sender, connectionId);
+      assert.deepEqual(await newer.receivedIds(1), [messageId]);
+      await acknowledge(newer, connectionId, [messageId]);
+
+      assert.equal(await resume(former, connectionId, 'session-2'), true);
+      const moved = await add(sender, connectionId);
+      assert.deepEqual(await former.receivedIds(1), [moved.messageId]);
+      assert.equal(await former.call('removeLiveSession', { connectionId }), true);
+      assert.equal(await resume(newer, connectionId, 'session-1'), true);
     },
   );
 
@@ -491,6 +511,21 @@ describe('a session whose socket vanished', () => {
     await sender.call('ping');
     assert.deepEqual(sender.unread(connectionId), []);
     for (const socket of [sender, one, two]) await socket.close();
+  });
+
+  checkWithServer('is not replaced by an older one that resumes', {}, async (server) => {
+    const [former, sender] = await phoneAndSender(server);
+    const phone = await RpcSocket.open(server.url);
+    const connectionId = newConnection();
+    await open(former, connectionId, 'session-1');
+    await open(phone, connectionId, 'session-2');
+    phone.ws.terminate();
+    assert.equal(await resume(former, connectionId, 'session-1'), false);
+    const back = await RpcSocket.open(server.url);
+    assert.equal(await resume(back, connectionId, 'session-2'), true);
+    const { messageId } = await add(sender, connectionId);
+    assert.deepEqual(await back.receivedIds(1), [messageId]);
+    for (const socket of [former, sender, back]) await socket.close();
   });
 
   checkWithServer(

@@ -40,6 +40,10 @@ class JoinedDirectory final : public LiveDirectory {
                                                  Deadline deadline) override {
     return directory_->find(std::move(connection), deadline);
   }
+  Task<Result<bool>> moved_on(Connection connection, SessionId session_id,
+                              Deadline deadline) override {
+    return directory_->moved_on(std::move(connection), std::move(session_id), deadline);
+  }
   Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,
                                    Position opened_at, Deadline deadline) override {
     return directory_->renew(std::move(connection), std::move(session_id), epoch, opened_at,

@@ -61,8 +61,13 @@ export class Balancer {
     socket.once('close', () => this.sockets.delete(socket));
   }
 
-  async stop() {
+  // All connections end.
+  cut() {
     for (const socket of this.sockets) socket.destroy();
+  }
+
+  async stop() {
+    this.cut();
     await new Promise((resolve) => this.server.close(resolve));
   }
 }

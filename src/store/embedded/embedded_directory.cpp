@@ -250,6 +250,8 @@ Task<Result<std::optional<SessionPlace>>> EmbeddedDirectory::find(Connection con
   co_return SessionPlace{self(), *epoch};
 }
 
+Task<Result<bool>> EmbeddedDirectory::moved_on(Connection, SessionId, Deadline) { co_return false; }
+
 // The journal loses nothing: without a record the session was closed meanwhile.
 Task<Result<SessionPlace>> EmbeddedDirectory::renew(Connection connection, SessionId, Epoch epoch,
                                                     Position, Deadline) {

@@ -37,6 +37,9 @@ class EmbeddedDirectory final : public LiveDirectory {
                            Deadline deadline) override;
   Task<Result<bool>> close(Connection connection, Epoch epoch, Deadline deadline) override;
   Task<Result<std::optional<SessionPlace>>> find(Connection connection, Deadline deadline) override;
+  // There is no other gateway: never.
+  Task<Result<bool>> moved_on(Connection connection, SessionId session_id,
+                              Deadline deadline) override;
   Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,
                                    Position opened_at, Deadline deadline) override;
   Presence presence(const SessionPlace& place) const override;

@@ -16,6 +16,7 @@ class MemoryHub {
   struct Session {
     std::uint64_t epoch : 44;
     std::uint64_t view : 20;
+    std::uint64_t id = 0;  // hash of the session's id; 0: it is not known
   };
 
   std::uint32_t enter(const GatewayId& gateway) {
@@ -44,7 +45,7 @@ class MemoryHub {
     view->listener = &listener;
   }
 
-  Epoch open(const Connection& connection, std::uint32_t number) {
+  Epoch open(const Connection& connection, const SessionId& session_id, std::uint32_t number) {
     const Hash128 key = key_of(connection);
     Shard& shard = shard_of(key);
     std::uint32_t loser = number;
@@ -56,6 +57,7 @@ class MemoryHub {
       if (!fresh) loser = static_cast<std::uint32_t>(place->second.view);
       place->second.epoch = epoch.value & ((1ULL << 44) - 1);
       place->second.view = number & ((1U << 20) - 1);
+      place->second.id = hash_of(session_id);
     }
     if (loser != number) {
       call(loser, [&](LiveDirectoryListener& l) { l.on_superseded(connection, epoch); });
@@ -74,19 +76,18 @@ class MemoryHub {
   }
 
   std::optional<SessionPlace> find(const Connection& connection) {
-    const Hash128 key = key_of(connection);
-    Shard& shard = shard_of(key);
-    Session session;
-    {
-      std::lock_guard lock(shard.mutex);
-      const auto found = shard.sessions.find(key);
-      if (found == shard.sessions.end()) return std::nullopt;
-      session = found->second;
-    }
-    const auto view = view_of(static_cast<std::uint32_t>(session.view));
+    const auto session = session_of(connection);
+    if (!session) return std::nullopt;
+    const auto view = view_of(static_cast<std::uint32_t>(session->view));
     std::shared_lock lock(view->mutex);
     if (!view->alive) return std::nullopt;
-    return SessionPlace{view->gateway, Epoch{session.epoch}};
+    return SessionPlace{view->gateway, Epoch{session->epoch}};
+  }
+
+  bool moved_on(const Connection& connection, const SessionId& session_id, std::uint32_t number) {
+    const auto session = session_of(connection);
+    return session && session->view != number && session->id != 0 &&
+           session->id != hash_of(session_id);
   }
 
   // Calls the listener of a living gateway of that name; false: there is none.
@@ -129,6 +130,17 @@ class MemoryHub {
     std::uint64_t last_epoch = 0;                                       // guarded by mutex
   };
 
+  std::optional<Session> session_of(const Connection& connection) {
+    const Hash128 key = key_of(connection);
+    Shard& shard = shard_of(key);
+    std::lock_guard lock(shard.mutex);
+    const auto found = shard.sessions.find(key);
+    return found == shard.sessions.end() ? std::nullopt : std::optional(found->second);
+  }
+
+  std::uint64_t hash_of(const SessionId& id) const {
+    return id.value.empty() ? 0 : hash_({id.value}).low | 1;
+  }
   Hash128 key_of(const Connection& c) const { return hash_({c.tenant.value, c.id.value}); }
   Shard& shard_of(const Hash128& key) { return shards_[key.high % shards_.size()]; }
   std::shared_ptr<View> view_of(std::uint32_t number) {
@@ -157,8 +169,9 @@ MemoryDirectory::MemoryDirectory(std::shared_ptr<MemoryHub> hub, GatewayId self)
 
 MemoryDirectory::~MemoryDirectory() { hub_->leave(view_); }
 
-Task<Result<Epoch>> MemoryDirectory::open(Connection connection, SessionId, Position, Deadline) {
-  co_return hub_->open(connection, view_);
+Task<Result<Epoch>> MemoryDirectory::open(Connection connection, SessionId session_id, Position,
+                                          Deadline) {
+  co_return hub_->open(connection, session_id, view_);
 }
 
 Task<Result<bool>> MemoryDirectory::close(Connection connection, Epoch epoch, Deadline) {
@@ -167,6 +180,11 @@ Task<Result<bool>> MemoryDirectory::close(Connection connection, Epoch epoch, De
 
 Task<Result<std::optional<SessionPlace>>> MemoryDirectory::find(Connection connection, Deadline) {
   co_return hub_->find(connection);
+}
+
+Task<Result<bool>> MemoryDirectory::moved_on(Connection connection, SessionId session_id,
+                                             Deadline) {
+  co_return hub_->moved_on(connection, session_id, view_);
 }
 
 // Nothing is ever lost here: without a record the session was closed meanwhile.

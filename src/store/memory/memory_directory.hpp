@@ -4,8 +4,8 @@
 //
 // Any thread may call anything; no call suspends. The hub lives as long as the last view. Listeners
 // are called on the thread of the view that opens or announces; they outlive their view and must
-// not call back into a directory. It never keeps a connection's name, only a keyed hash of it, so
-// that a session costs about 50 bytes.
+// not call back into a directory. It never keeps the names of connections and sessions, only
+// keyed hashes of them, so that a session costs about 60 bytes.
 #pragma once
 
 #include <cstdint>
@@ -32,6 +32,8 @@ class MemoryDirectory final : public LiveDirectory {
                            Deadline deadline) override;
   Task<Result<bool>> close(Connection connection, Epoch epoch, Deadline deadline) override;
   Task<Result<std::optional<SessionPlace>>> find(Connection connection, Deadline deadline) override;
+  Task<Result<bool>> moved_on(Connection connection, SessionId session_id,
+                              Deadline deadline) override;
   Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,
                                    Position opened_at, Deadline deadline) override;
   Presence presence(const SessionPlace& place) const override;

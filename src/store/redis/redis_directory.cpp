@@ -166,8 +166,8 @@ Task<Result<bool>> RedisDirectory::close(Connection connection, Epoch epoch, Dea
   co_return *deleted;
 }
 
-Task<Result<std::optional<SessionPlace>>> RedisDirectory::find(Connection connection,
-                                                               Deadline deadline) {
+Task<Result<std::optional<SessionRecord>>> RedisDirectory::read_record(Connection connection,
+                                                                       Deadline deadline) {
   const std::string key = keys_.session(connection);
   Request request(key);
   request.add({"GET", key}, Repeat::safe);
@@ -175,11 +175,27 @@ Task<Result<std::optional<SessionPlace>>> RedisDirectory::find(Connection connec
   if (!value) co_return std::unexpected(value.error().error);
   if (value->is_error()) co_return std::unexpected(redis::error_of(*value));
   if (value->is_null()) co_return std::nullopt;
-  const auto record = redis::decode_session_record(value->text);
+  auto record = redis::decode_session_record(value->text);
   if (!record) co_return std::unexpected(unreadable_record());
-  const SessionPlace place = record->place();
-  if (presence(place) == Presence::gone) co_return std::nullopt;
-  co_return place;
+  if (presence(record->place()) == Presence::gone) co_return std::nullopt;
+  co_return std::move(record);
+}
+
+Task<Result<std::optional<SessionPlace>>> RedisDirectory::find(Connection connection,
+                                                               Deadline deadline) {
+  const auto record = co_await read_record(std::move(connection), deadline);
+  if (!record) co_return std::unexpected(record.error());
+  if (!*record) co_return std::nullopt;
+  co_return (*record)->place();
+}
+
+Task<Result<bool>> RedisDirectory::moved_on(Connection connection, SessionId session_id,
+                                            Deadline deadline) {
+  const auto record = co_await read_record(std::move(connection), deadline);
+  if (!record) co_return std::unexpected(record.error());
+  if (!*record || (*record)->gateway == options_.self) co_return false;
+  const SessionId& there = (*record)->session_id;
+  co_return !there.value.empty() && there != session_id;
 }
 
 Task<Result<SessionPlace>> RedisDirectory::renew(Connection connection, SessionId session_id,

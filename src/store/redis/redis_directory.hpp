@@ -72,6 +72,8 @@ class RedisDirectory final : public LiveDirectory {
                            Deadline deadline) override;
   Task<Result<bool>> close(Connection connection, Epoch epoch, Deadline deadline) override;
   Task<Result<std::optional<SessionPlace>>> find(Connection connection, Deadline deadline) override;
+  Task<Result<bool>> moved_on(Connection connection, SessionId session_id,
+                              Deadline deadline) override;
   Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,
                                    Position opened_at, Deadline deadline) override;
   Presence presence(const SessionPlace& place) const override;
@@ -94,6 +96,9 @@ class RedisDirectory final : public LiveDirectory {
   // Writes a record over what is there, and yields that.
   Task<redis::Outcome<Result<std::optional<redis::SessionRecord>>>> write_record(
       std::string key, redis::SessionRecord record, Deadline deadline);
+  // Nothing if there is none, or its gateway is gone.
+  Task<Result<std::optional<redis::SessionRecord>>> read_record(Connection connection,
+                                                                Deadline deadline);
   Task<redis::Outcome<bool>> delete_record(Connection connection, Epoch epoch, Deadline deadline);
   Task<Result<SessionPlace>> renew_record(Connection connection, redis::SessionRecord record,
                                           Deadline deadline);

@@ -59,6 +59,7 @@ class ToldDirectory final : public LiveDirectory {
   Task<Result<std::optional<SessionPlace>>> find(Connection, Deadline) override {
     return refuse<std::optional<SessionPlace>>();
   }
+  Task<Result<bool>> moved_on(Connection, SessionId, Deadline) override { return refuse<bool>(); }
   Task<Result<SessionPlace>> renew(Connection, SessionId, Epoch, Position, Deadline) override {
     return refuse<SessionPlace>();
   }

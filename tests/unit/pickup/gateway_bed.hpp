@@ -92,6 +92,14 @@ struct GatewayBed {
         caller(socket), {ConnectionId(connection), SessionId(session)}, deadline));
     if (!opened) throw std::runtime_error(opened.error().context);
   }
+  // False: the session has moved on.
+  bool resume(const char* connection, std::uint64_t socket, const char* session = "session-1") {
+    return loop
+        .run(service.open_session(caller(socket),
+                                  {ConnectionId(connection), SessionId(session), OpenMode::resume},
+                                  deadline))
+        .value();
+  }
   bool close(const char* connection, std::uint64_t socket,
              std::optional<SessionId> session = std::nullopt) {
     return *loop.run(service.close_session(

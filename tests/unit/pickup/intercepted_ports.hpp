@@ -101,6 +101,10 @@ class InterceptedDirectory final : public LiveDirectory, private LiveDirectoryLi
                                                  Deadline deadline) override {
     return inner_.find(std::move(connection), deadline);
   }
+  Task<Result<bool>> moved_on(Connection connection, SessionId session_id,
+                              Deadline deadline) override {
+    return inner_.moved_on(std::move(connection), std::move(session_id), deadline);
+  }
   Task<Result<SessionPlace>> renew(Connection connection, SessionId session_id, Epoch epoch,
                                    Position opened_at, Deadline deadline) override {
     ++renewals_;

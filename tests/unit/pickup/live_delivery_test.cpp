@@ -68,6 +68,31 @@ TEST_F(LiveDeliveryTest, TheNewestSessionTakesOverAndTheOldHolderIsTold) {
   EXPECT_TRUE(gateway.live("c"));
 }
 
+TEST_F(LiveDeliveryTest, AResumedSessionYieldsToOneWithAnotherId) {
+  gateway.open("c", 1, "session-1");
+  gateway.open("c", 2, "session-2");
+  EXPECT_FALSE(gateway.resume("c", 1, "session-1"));
+  EXPECT_EQ(gateway.sink.replaced().size(), 1u) << "the present holder notices nothing";
+  add("1");
+  EXPECT_EQ(received(2), Payloads{"1"});
+  EXPECT_TRUE(received(1).empty());
+}
+
+TEST_F(LiveDeliveryTest, AResumedSessionYieldsToAnOrphanWithAnotherId) {
+  gateway.open("c", 2, "session-2");
+  gateway.service.socket_closed({2});
+  EXPECT_FALSE(gateway.resume("c", 1, "session-1"));
+}
+
+TEST_F(LiveDeliveryTest, AResumedSessionIsOpenedWhenItIsThereOrNoneIs) {
+  EXPECT_TRUE(gateway.resume("c", 1));
+  EXPECT_TRUE(gateway.resume("c", 2)) << "from another socket";
+  gateway.service.socket_closed({2});
+  EXPECT_TRUE(gateway.resume("c", 3));
+  add("1");
+  EXPECT_EQ(received(3), Payloads{"1"});
+}
+
 TEST_F(LiveDeliveryTest, RemoveAndAddBackToBackLeaveTheSessionOpen) {
   gateway.open("c", 1, "session-1");
   EXPECT_TRUE(gateway.close("c", 1));
@@ -220,6 +245,17 @@ TEST_F(TwoGatewaysTest, ANewerSessionElsewhereEndsTheOldOne) {
   ASSERT_TRUE(here.add("c", "1"));
   EXPECT_TRUE(here.sink.received({1}).empty());
   EXPECT_EQ(there.sink.received({1}), Payloads{"1"});
+}
+
+TEST_F(TwoGatewaysTest, AResumedSessionYieldsToOneElsewhere) {
+  there.open("c", 1, "session-2");
+  EXPECT_FALSE(here.resume("c", 1, "session-1"));
+  EXPECT_TRUE(there.sink.replaced().empty());
+  ASSERT_TRUE(here.add("c", "1"));
+  EXPECT_EQ(there.sink.received({1}), Payloads{"1"});
+
+  EXPECT_TRUE(here.resume("c", 1, "session-2")) << "the same mediator is back, here";
+  EXPECT_EQ(there.sink.replaced().size(), 1u);
 }
 
 TEST_F(TwoGatewaysTest, AMessageAcknowledgedThroughAnotherGatewayIsNotCountedHere) {

@@ -67,6 +67,11 @@ std::vector<Parameter> parameters() {
       {"addLiveSession", R"({"connectionId":@,"sessionId":"s"})", "connectionId", kId, {"string"}});
   all.push_back(
       {"addLiveSession", R"({"connectionId":"c","sessionId":@})", "sessionId", kId, {"string"}});
+  all.push_back({"addLiveSession",
+                 R"({"connectionId":"c","sessionId":"s","resume":@})",
+                 "resume",
+                 "must be true or false",
+                 {"null", "bool"}});
   all.push_back({"removeLiveSession",
                  R"({"connectionId":"c","sessionId":@})",
                  "sessionId",
@@ -366,6 +371,21 @@ TEST(CallDecoder, ReadsEveryParameterOfTakeFromQueue) {
   EXPECT_EQ(request.limit, 10u);
   EXPECT_EQ(request.limit_bytes, 2000u);
   EXPECT_EQ(request.mode, TakeMode::remove);
+}
+
+TEST(CallDecoder, ReadsWhatAnOpenedSessionDoesToAnotherOne) {
+  const auto mode = [](const std::string& member) {
+    const Frame frame =
+        Decoder(Decoder::Limits{})
+            .decode(
+                R"({"jsonrpc":"2.0","id":1,"method":"addLiveSession","params":{"connectionId":"c",)"
+                R"("sessionId":"s")" +
+                member + "}}");
+    return std::get<AddLiveSession>(std::get<Request>(frame.members.at(0)).call).request.mode;
+  };
+  EXPECT_EQ(mode(""), OpenMode::replace);
+  EXPECT_EQ(mode(R"(,"resume":false)"), OpenMode::replace);
+  EXPECT_EQ(mode(R"(,"resume":true)"), OpenMode::resume);
 }
 
 TEST(CallDecoder, ReadsEventNamesKnownOrNot) {

@@ -78,6 +78,8 @@ export class MessagePickupRepositoryClient {
   private readonly takes = new Lanes();
   // The sessions that are to be open, by connection id. Opened again after every reconnect.
   private readonly sessions = new Map<string, string>();
+  // Those of them that a gateway has had, by connection id: they resume, and yield to newer ones.
+  private readonly opened = new Set<string>();
 
   private readonly handedOver = new HandedOver();
 
@@ -98,7 +100,7 @@ export class MessagePickupRepositoryClient {
     const policy = new ReconnectPolicy(this.settings.urls, this.settings.reconnect);
     this.link = new Link(policy, this.settings.link, this.logger, {
       opened: () => {
-        this.opened();
+        this.connected();
       },
       text: (text) => {
         this.received(text);
@@ -266,13 +268,16 @@ export class MessagePickupRepositoryClient {
    * after every reconnect, until it is removed or another mediator takes over.
    */
   async addLiveSession({ connectionId, sessionId }: AddLiveSessionOptions): Promise<boolean> {
+    if (this.sessions.get(connectionId) !== sessionId) this.opened.delete(connectionId);
     this.sessions.set(connectionId, sessionId);
     const answer = this.caller.call(
       'addLiveSession',
       { connectionId, sessionId },
       this.sessionCall(connectionId, sessionId),
     );
-    return booleanOf('addLiveSession', await answer);
+    const opened = booleanOf('addLiveSession', await answer);
+    if (opened && this.sessions.get(connectionId) === sessionId) this.opened.add(connectionId);
+    return opened;
   }
 
   /** Ends a live session. False when there was none, or another mediator holds it. */
@@ -302,6 +307,7 @@ export class MessagePickupRepositoryClient {
 
   private endSession(connectionId: string): void {
     this.sessions.delete(connectionId);
+    this.opened.delete(connectionId);
     this.handedOver.end(connectionId);
   }
 
@@ -341,7 +347,7 @@ export class MessagePickupRepositoryClient {
     );
   }
 
-  private opened(): void {
+  private connected(): void {
     const first = this.settleFirst;
     this.caller.connected(() => {
       void this.subscribe(first);
@@ -378,8 +384,14 @@ export class MessagePickupRepositoryClient {
     const params = { connectionId, sessionId };
     const call = this.sessionCall(connectionId, sessionId);
     try {
-      const opened = await this.caller.call('addLiveSession', params, call);
-      if (opened !== true) return;
+      const resume = this.opened.has(connectionId) ? true : undefined;
+      const opened = await this.caller.call('addLiveSession', { ...params, resume }, call);
+      if (opened !== true) {
+        // The phone went to another mediator meanwhile.
+        if (opened === false) this.replaced(connectionId, sessionId);
+        return;
+      }
+      if (this.sessions.get(connectionId) === sessionId) this.opened.add(connectionId);
       this.logger.debug('Opened a live session again', params);
       await this.catchUp(connectionId, sessionId);
     } catch (error) {

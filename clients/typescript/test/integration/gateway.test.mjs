@@ -4,6 +4,7 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 
+import { Balancer } from '../../../../examples/mediator/src/balancer.mjs';
 import { closeClientsAfterwards, connected, payload } from '../support/fixtures.mjs';
 import { archived, gatewayCount, gateways } from '../support/gateways.mjs';
 import { until } from '../support/patience.mjs';
@@ -161,6 +162,35 @@ describe('The client and a real gateway', { timeout: 120_000 }, () => {
     await add(connectionId, 'x');
     await until(() => received.length > 0, 'the message');
     assert.deepEqual(received, ['other']);
+  });
+
+  test('a session whose phone moved on while the client was cut off is not taken back', async () => {
+    const connectionId = randomUUID();
+    const cable = await Balancer.start();
+    try {
+      cable.useTargets(new URL(running.urls[0]).port);
+      const one = await connected({ ...options, url: `ws://127.0.0.1:${cable.port}` });
+      const other = await connected({ ...options, url: [...running.urls].reverse() });
+      const replaced = [];
+      const received = [];
+      one.liveSessionReplaced((event) => replaced.push(event));
+      one.messagesReceived(() => received.push('one'));
+      other.messagesReceived(() => received.push('other'));
+      await one.addLiveSession({ connectionId, sessionId: 's1' });
+      cable.useTargets();
+      cable.cut();
+      await until(() => one.connectionState === 'reconnecting', 'the loss');
+      await other.addLiveSession({ connectionId, sessionId: 's2' });
+      cable.useTargets(new URL(running.urls[0]).port);
+      await until(() => replaced.length === 1, 'the word that the phone has moved on');
+      assert.deepEqual(replaced, [{ connectionId, sessionId: 's1' }]);
+      await add(connectionId, 'x');
+      await until(() => received.length > 0, 'the message');
+      assert.deepEqual(received, ['other']);
+      await one.disconnect();
+    } finally {
+      await cable.stop();
+    }
   });
 
   test('what is wrong is a typed error, and the connection lives on', async () => {

@@ -438,6 +438,39 @@ describe('Live sessions', { timeout: 30_000 }, () => {
     await gateway.stop();
   });
 
+  test('one whose phone has moved on meanwhile is not taken back, and its mediator hears of it', async () => {
+    const methods = { addLiveSession: ({ resume }) => resume !== true };
+    const gateway = await ScriptedGateway.start({ methods });
+    const client = await connected({ url: gateway.url });
+    const replaced = deferred();
+    client.liveSessionReplaced(replaced.resolve);
+    await client.addLiveSession({ connectionId, sessionId: 's1' });
+    gateway.drop();
+    assert.deepEqual(await replaced.promise, { connectionId, sessionId: 's1' });
+    gateway.drop();
+    await until(() => gateway.callsOf('rpc.on').length === 3, 'another connection', 15_000);
+    await client.ping();
+    assert.deepEqual(
+      gateway.callsOf('addLiveSession').map(({ params }) => params.resume),
+      [undefined, true],
+    );
+    await gateway.stop();
+  });
+
+  test('one that was never opened takes over after a reconnect', async () => {
+    let times = 0;
+    const methods = {
+      addLiveSession: () => ((times += 1) === 1 ? failure(-32602, 'Not so') : true),
+    };
+    const gateway = await ScriptedGateway.start({ methods });
+    const client = await connected({ url: gateway.url });
+    await assert.rejects(client.addLiveSession({ connectionId, sessionId: 's1' }));
+    gateway.drop();
+    const { params } = await gateway.heardCall('addLiveSession', 2);
+    assert.deepEqual(params, { connectionId, sessionId: 's1' });
+    await gateway.stop();
+  });
+
   test('a thousand of them are opened again at once', async () => {
     const gateway = await ScriptedGateway.start();
     const client = await connected({ url: gateway.url, callTimeoutMs: 10_000, totalTimeoutMs: 20_000 });
