@@ -19,6 +19,11 @@ constexpr std::size_t kMaxUnended = 100'000;      // session ends to be tried ag
 constexpr std::chrono::seconds kRetryInterval{1};        // of what was blocked or refused
 constexpr std::chrono::seconds kBackgroundDeadline{10};  // nobody waits for background work
 
+void log_unannounced(const Error& reason) {
+  log::warn("could not announce what a replaced session may have had alone",
+            {{"reason", reason.context}});
+}
+
 }  // namespace
 
 // --- live sessions ----------------------------------------------------------------------------
@@ -453,14 +458,30 @@ void PickupService::on_announced(Connection connection, Position position) {
 }
 
 void PickupService::on_superseded(Connection connection, Epoch newer) {
-  Shard& shard = shard_of(connection);
-  std::lock_guard lock(shard.mutex);
-  const auto lost = shard.sessions.supersede(connection, newer);
-  if (!lost) return;
-  ports_.metrics.live_sessions_replaced.add();
-  if (lost->holder != SocketId{}) {
-    ports_.sink.session_replaced(lost->holder, connection, lost->session_id);
+  {
+    Shard& shard = shard_of(connection);
+    std::lock_guard lock(shard.mutex);
+    const auto lost = shard.sessions.supersede(connection, newer);
+    if (!lost) return;
+    ports_.metrics.live_sessions_replaced.add();
+    if (lost->holder != SocketId{}) {
+      ports_.sink.session_replaced(lost->holder, connection, lost->session_id);
+    }
   }
+  background_.spawn(announce_newest(std::move(connection)));
+}
+
+// Until the notice came, what was accepted here was offered to the old session and to nobody else.
+Task<void> PickupService::announce_newest(Connection connection) {
+  const Deadline deadline = Deadline::after(kBackgroundDeadline);
+  const auto place = co_await ports_.directory.find(connection, deadline);
+  if (!place) co_return log_unannounced(place.error());
+  if (!*place || (*place)->gateway == ports_.directory.self()) co_return;
+  const auto tail = co_await ports_.store.tail(connection, deadline);
+  if (!tail) co_return log_unannounced(tail.error());
+  const auto announced =
+      co_await ports_.directory.announce(std::move(connection), **place, *tail, deadline);
+  if (!announced) log_unannounced(announced.error());
 }
 
 void PickupService::on_gap() {

@@ -160,6 +160,7 @@ class PickupService final : public LiveDirectoryListener {
 
   // A pump for a message that another gateway announced.
   Task<void> pump_announced(Connection connection);
+  Task<void> announce_newest(Connection connection);
   // Reads and delivers until there is nothing more, or no room. True: the session is orphaned and
   // no subscriber took the message.
   Task<bool> pump_queue(Connection connection);

@@ -65,6 +65,19 @@ TEST_F(LostWakeUpTest, AGapRevealsASessionThatWasSupersededUnheard) {
   EXPECT_EQ(there.sink.received({2}), Payloads{"1"});
 }
 
+TEST_F(LostWakeUpTest, AMessageThatAReplacedSessionHadReachesTheNewOne) {
+  here.open("c", 1, "session-1");
+  here.directory.deafen(true);
+  there.open("c", 2, "session-2");
+  ASSERT_TRUE(here.add("c", "1"));
+  EXPECT_EQ(here.sink.received({1}), Payloads{"1"}) << "the notice has not come yet";
+  EXPECT_TRUE(there.sink.received({2}).empty());
+  here.directory.deafen(false);
+  here.service.on_gap();
+  here.pass(milliseconds(100));
+  EXPECT_EQ(there.sink.received({2}), Payloads{"1"});
+}
+
 TEST_F(LostWakeUpTest, AnAnnouncementToAnEarlierEpochOfTheSameSessionCounts) {
   here.open("c", 1);
   NewMessage message;
