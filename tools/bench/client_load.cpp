@@ -22,6 +22,7 @@ using client::Done;
 using client::Outcome;
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kPatience{30};
+constexpr std::uint64_t kAtOnce = 256;  // calls about connections before and after the run
 
 std::string setting_of(const Options& options) {
   const std::string clients = std::to_string(options.sockets);
@@ -64,6 +65,11 @@ class ClientLoad {
 
  private:
   using Clients = std::vector<std::unique_ptr<Client>>;
+  struct Batch {
+    std::uint64_t unanswered = 0;
+    Outcome<void> outcome;
+    Done<void> finish;
+  };
 
   Result<void> prepare() {
     for (std::uint64_t i = 0; i < options_.sockets; ++i) {
@@ -71,13 +77,31 @@ class ClientLoad {
       if (done) done = connect(receivers_, target_.receiver_address());
       if (!done) return done;
     }
-    for (std::uint64_t i = 0; i < options_.connections; ++i) {
-      Client& holder = *receivers_[i % receivers_.size()];
-      const auto opened = outcome_of<bool>(io_, [&](Done<bool> done) {
-        holder.add_live_session(names_.name(i), "bench-session", std::move(done));
+    return ask_all<bool>(true, "a live session was replaced",
+                         [this](std::uint64_t connection, Done<bool> done) {
+                           receivers_[connection % receivers_.size()]->add_live_session(
+                               names_.name(connection), "bench-session", std::move(done));
+                         });
+  }
+
+  // Makes a call about each connection, many at a time; all have to answer `expected`.
+  template <class T, class Ask>
+  Result<void> ask_all(T expected, std::string_view wrong, Ask ask) {
+    for (std::uint64_t first = 0; first < options_.connections; first += kAtOnce) {
+      const std::uint64_t end = std::min(first + kAtOnce, options_.connections);
+      const Result<void> done = outcome_of<void>(io_, [&](Done<void> finish) {
+        const auto batch = std::make_shared<Batch>();
+        batch->unanswered = end - first;
+        batch->finish = std::move(finish);
+        for (std::uint64_t connection = first; connection < end; ++connection) {
+          ask(connection, [this, batch, expected, wrong](Outcome<T> got) {
+            if (!got) batch->outcome = std::unexpected(got.error());
+            if (got && *got != expected) report_.fail(wrong);
+            if (--batch->unanswered == 0) batch->finish(std::move(batch->outcome));
+          });
+        }
       });
-      if (!opened) return std::unexpected(opened.error());
-      if (!*opened) return fail(Errc::internal, "a live session was replaced");
+      if (!done) return done;
     }
     return {};
   }
@@ -202,15 +226,14 @@ class ClientLoad {
   }
 
   void expect_empty_queues() {
-    for (std::uint64_t i = 0; i < options_.connections; ++i) {
-      const auto count = outcome_of<std::uint64_t>(io_, [&](Done<std::uint64_t> done) {
-        client::QueueSelection all;
-        all.connection_id = names_.name(i);
-        senders_.front()->available_message_count(std::move(all), std::move(done));
-      });
-      if (!count) return report_.fail(count.error().context);
-      report_.fail(*count, "messages are still in a queue");
-    }
+    const Result<void> done = ask_all<std::uint64_t>(
+        0, "a queue still holds messages",
+        [this](std::uint64_t connection, Done<std::uint64_t> answered) {
+          client::QueueSelection all;
+          all.connection_id = names_.name(connection);
+          senders_.front()->available_message_count(std::move(all), std::move(answered));
+        });
+    if (!done) report_.fail(done.error().context);
   }
 
   const Options& options_;
