@@ -8,9 +8,10 @@
 
 namespace mpr::redis {
 
-const std::string& queue_prelude() {
-  static const std::string prelude = scripts::queue().text + "\n";
-  return prelude;
+std::string with_queue_prelude(const std::string& text) {
+  // Flags count in the first line only.
+  const std::size_t flags = text.starts_with("#!") ? text.find('\n') + 1 : 0;
+  return text.substr(0, flags) + scripts::queue().text + "\n" + text.substr(flags);
 }
 
 std::optional<MessageId> id_of_tag(const Connection& connection, std::string_view entry,

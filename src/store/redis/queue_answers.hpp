@@ -14,11 +14,11 @@
 
 namespace mpr::redis {
 
-// A script with scripts/queue.lua in front of it: queue_script<scripts::count>().
-const std::string& queue_prelude();
+// A script with scripts/queue.lua in front of it, behind its flags: queue_script<scripts::count>().
+std::string with_queue_prelude(const std::string& text);
 template <const Script& (*script)()>
 const Script& queue_script() {
-  static const Script whole(script().name, queue_prelude() + script().text);
+  static const Script whole(script().name, with_queue_prelude(script().text));
   return whole;
 }
 

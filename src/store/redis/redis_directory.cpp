@@ -107,6 +107,11 @@ Task<Outcome<Result<std::optional<SessionRecord>>>> RedisDirectory::write_record
   Request request(key);
   request.add({"SET", key, text, "EX", ttl, "GET"}, Repeat::safe);
   auto value = co_await client_.run_one(std::move(request), deadline);
+  if (value && value->is_error() && redis::error_of(*value).code == Errc::quota_exceeded) {
+    // A script may write while the memory is full; a plain command is half as dear.
+    value = co_await client_.eval(redis::scripts::open_session(), {std::move(key)}, {text, ttl},
+                                  Repeat::safe, deadline);
+  }
   if (!value) co_return std::unexpected(std::move(value.error()));
   if (value->is_error()) co_return Former(std::unexpected(redis::error_of(*value)));
   if (!value->is_text()) co_return Former(std::nullopt);

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::string_view kFormat = "1";
 constexpr std::chrono::seconds kRefusalIsRemembered{3};
+constexpr std::chrono::seconds kMissingReplicaIsRemembered{10};
 
 // Six characters that no other store object of the installation is likely to have.
 std::string random_nonce_base() {
@@ -128,6 +129,10 @@ Task<Result<redis::Value>> RedisStore::ask(std::reference_wrapper<const redis::S
 redis::Failure RedisStore::note_failure(redis::Failure failure) {
   metrics_.store_errors.add();
   if (failure.maybe_executed) failure.error.effect = Error::Effect::unknown;
+  if (options_.durability == redis::Durability::replicated && failure.maybe_executed &&
+      failure.error.code == Errc::unavailable) {
+    remember_refusal(failure.error, kMissingReplicaIsRemembered);
+  }
   return failure;
 }
 
@@ -135,11 +140,16 @@ redis::Failure RedisStore::note_refusal(const redis::Value& error_answer) {
   metrics_.store_errors.add();
   redis::Failure failure{redis::error_of(error_answer), false};
   if (failure.error.code == Errc::unavailable || failure.error.code == Errc::quota_exceeded) {
-    std::lock_guard lock(refusal_mutex_);
-    refusal_ = failure.error;
-    refused_until_ = std::chrono::steady_clock::now() + kRefusalIsRemembered;
+    remember_refusal(failure.error, kRefusalIsRemembered);
   }
   return failure;
+}
+
+void RedisStore::remember_refusal(const Error& refusal, std::chrono::seconds how_long) {
+  log::warn(refusals_logged_, "Redis does not take what it is given", refusal);
+  std::lock_guard lock(refusal_mutex_);
+  refusal_ = refusal;
+  refused_until_ = std::chrono::steady_clock::now() + how_long;
 }
 
 void RedisStore::count_expired(std::int64_t how_many) {

@@ -27,6 +27,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/log_limit.hpp"
 #include "base/metrics.hpp"
 #include "core/queue_turns.hpp"
 #include "core/tiers.hpp"
@@ -152,6 +153,8 @@ class RedisStore final : public HotStore {
                                  Deadline deadline);
   redis::Failure note_failure(redis::Failure failure);
   redis::Failure note_refusal(const redis::Value& error_answer);
+  // Not ready for so long.
+  void remember_refusal(const Error& refusal, std::chrono::seconds how_long);
   Task<void> purge(Connection connection, Deadline deadline);
   // An operation on the hot tier alone, behind takes that remove.
   template <class T>
@@ -213,6 +216,7 @@ class RedisStore final : public HotStore {
   const std::string nonce_base_;
   std::atomic<std::uint64_t> nonces_ = 0;
 
+  log::Limit refusals_logged_{std::chrono::seconds(30)};
   mutable std::mutex refusal_mutex_;
   Error refusal_;                                          // guarded by refusal_mutex_
   std::chrono::steady_clock::time_point refused_until_{};  // guarded by refusal_mutex_

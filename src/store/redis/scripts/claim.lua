@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Starts the move of the queue's head into the cold tier. From here on the removal of what was
 -- claimed is noted. A batch that is unfinished belongs to the claim; if an earlier lease claimed
 -- it, its holder may still write copies, so that its removals stay known for longer (ghosts).

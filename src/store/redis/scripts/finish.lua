@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Ends the move of messages that are in the cold tier now: what is still here leaves the queue, the
 -- rest was withdrawn meanwhile. What was claimed and not copied stays claimed.
 -- KEYS: as in queue.lua; 8 the lease

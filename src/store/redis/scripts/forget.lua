@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The copies of what was named as withdrawn have left the cold tier.
 -- KEYS: as in queue.lua; 8 the lease
 -- ARGV: 1 number of the lease

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Takes or renews the lease of a partition.
 -- KEYS: 1 the lease: STRING of its number, until it expires; 2 the number of the newest lease
 -- ARGV: 1 the number held, or '0'; 2 duration (ms)

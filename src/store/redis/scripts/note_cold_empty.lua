@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The cold tier was found empty after a read that saw this mark: later views say so, unless
 -- something was claimed since.
 -- KEYS: as in queue.lua

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes entries that expired.
 -- KEYS: as in queue.lua
 -- ARGV: 1 now (ms); 2 how many at most

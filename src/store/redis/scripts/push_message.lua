@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- A message waits for an offline phone: whether its push is due now or at the end of a window.
 -- KEYS: 1 the token's window: STRING '0', or '1' when a push at its end is planned; until it ends
 -- ARGV: 1 length of a window (ms)

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The window whose end was planned is over: whether the push is still due.
 -- KEYS: 1 the token's window (see push_message.lua)
 -- ARGV: 1 length of a window (ms); 2 how little a window that is over may still run on this clock (ms)

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes messages by id, wherever they are in the queue, and withdraws those that are being moved.
 -- KEYS: as in queue.lua
 -- ARGV: 1 now (ms); 2 idempotency window (ms); 3 prefix of the keys of remembered ids; then of each

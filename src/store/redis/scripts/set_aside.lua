@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- The head of a queue cannot be archived: leaves the queue alone until that message is gone or a
 -- moment has come.
 -- KEYS: as in queue.lua; 8 the lease; 9 queues set aside: HASH of member -> "entry until"

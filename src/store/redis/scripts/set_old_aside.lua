@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Moves the head of a list to the end of another one, if it is what the caller read.
 -- KEYS: 1 the list; 2 the other one, in the same slot
 -- ARGV: 1 the element

@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Brings the due index up to date for one connection: its score becomes the moment at which the
 -- oldest message was accepted. A queue that has been empty for long is forgotten; not earlier, so
 -- that new positions stay behind old ones even if the clocks of two Redis servers differ.
