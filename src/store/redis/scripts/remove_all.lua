@@ -1,4 +1,3 @@
-#!lua flags=allow-oom
 -- Removes a stretch of the queue, or what it holds for one recipient.
 -- KEYS: as in queue.lua
 -- ARGV: 1 now (ms); 2 idempotency window (ms); 3 prefix of the keys of remembered ids; 4 the entry
@@ -24,19 +23,34 @@ if last == '' then
   last = newest[1] and newest[1][1] or '0-1'
 end
 
+-- Of a queue of which nothing else is kept many leave with one command.
+local plain = redis.call('EXISTS', MOVING, GHOSTS, EXPIRIES, IDS) == 0
+local function drop_all(entries)
+  if #entries == 0 then return end
+  local sids, freed = {}, 0
+  for i, entry in ipairs(entries) do
+    sids[i] = entry.sid
+    freed = freed + ONE + entry.size
+  end
+  redis.call('XDEL', QUEUE, unpack(sids))
+  redis.call('INCRBY', COUNTER, string.format('%.0f', -freed))
+end
+
 while look > 0 and done == '0' do
   local step = math.min(64, look)
   local start = from == '' and '-' or '(' .. from
   local items = redis.call('XRANGE', QUEUE, start, last, 'COUNT', step)
+  local together = {}
   for _, item in ipairs(items) do
     local entry = entry_of(item)
     from = entry.sid
     local expired = entry.expires and entry.expires <= now
     if not expired and (ARGV[7] ~= '1' or is_for(entry, ARGV[8])) then
-      drop(entry, memory)
+      if plain then together[#together + 1] = entry else drop(entry, memory) end
       gone[#gone + 1] = entry.sid
     end
   end
+  drop_all(together)
   look = look - step
   if #items < step then done = '1' end
 end
