@@ -134,23 +134,20 @@ void Link::check_pulse() {
 void Link::ended(const std::string& why, Refusal refusal) {
   // `why` may live in what is destroyed here.
   const std::string reason = why;
-  const std::string former = address();
   const bool was_open = open_;
   open_ = false;
   ++generation_;
   connection_.reset();
+  journal_.note(LogLevel::warning, was_open ? "the connection to " + address() + " ended: " + reason
+                                            : "no connection to " + address() + ": " + reason);
   // The next attempt is decided first: the listener may stop the link, and that has to hold.
   if (was_open) {
     const auto lasted =
         std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - opened_at_);
     schedule(policy_.after_loss(lasted, chance()));
-    journal_.note(LogLevel::warning,
-                  "the connection to " + former + " ended: " + reason + "; going to " + address());
     listener_.lost(reason);
   } else {
     schedule(policy_.after_failure(chance()));
-    journal_.note(LogLevel::warning,
-                  "no connection to " + former + ": " + reason + "; going to " + address());
     listener_.failed(reason, refusal);
   }
 }
