@@ -4,6 +4,7 @@
 #include <iostream>
 #include <memory>
 #include <sstream>
+#include <utility>
 
 #include "app/commands.hpp"
 #include "app/configuration.hpp"
@@ -27,7 +28,8 @@ is interrupted and run again. The collection in MongoDB is served as it is: noth
   --dry-run   say what there is, and change nothing
 
 Exit code 0: all is taken over. 1: a server refused; run it again. 2: wrong options.
-3: some elements could not be read; they are in {<old key>}:unreadable.
+3: some elements could not be read; they are in {<old key>}:unreadable. Or keys that are named like a
+queue are none; they are left alone.
 )";
 
 // Rewrites one line on a terminal; writes a line now and then elsewhere.
@@ -40,8 +42,9 @@ class ProgressLine {
     std::cerr << (terminal_ ? "\r" : "") << text_of(p) << (terminal_ ? "" : "\n") << std::flush;
     shown_ = true;
   }
+  // So that something else can be written.
   void end() {
-    if (terminal_ && shown_) std::cerr << "\n";
+    if (terminal_ && std::exchange(shown_, false)) std::cerr << "\n";
   }
 
  private:
@@ -68,34 +71,37 @@ int report(const MigrationProgress& p, bool dry_run) {
     std::cout << p.taken_over << " messages taken over from " << p.queues << " queues, " << p.known
               << " were known already\n";
   }
-  if (p.unreadable == 0) return 0;
-  std::cout << p.unreadable << " elements cannot be read\n";
-  return 3;
+  if (p.unreadable > 0) std::cout << p.unreadable << " elements cannot be read\n";
+  if (p.foreign > 0) std::cout << p.foreign << " keys are no queues and are left alone\n";
+  return p.unreadable > 0 || p.foreign > 0 ? 3 : 0;
 }
 
 int migrate(const Settings& settings, bool dry_run) {
   SystemClock clock;
   Metrics metrics;
-  auto target = MigrationTarget::open(settings, clock, metrics);
+  using enum MigrationTarget::Purpose;
+  auto target = MigrationTarget::open(settings, dry_run ? look : fill, clock, metrics);
   if (!target) {
     std::cerr << "mpr: " << target.error().context << "\n";
     return 1;
   }
   OldQueues queues((*target)->client());
   ProgressLine line;
-  Migration migration(
-      {.queues = queues,
-       .store = (*target)->store(),
-       .clock = clock,
-       .on_progress = [&line](const MigrationProgress& p) { line.show(p); },
-       .on_unreadable = [](const std::string& s) { std::cerr << "\n"
-                                                             << s << "\n"; }});
+  Migration migration({.queues = queues,
+                       .store = (*target)->store_to_fill(),
+                       .clock = clock,
+                       .on_progress = [&line](const MigrationProgress& p) { line.show(p); },
+                       .on_unreadable =
+                           [&line](const std::string& s) {
+                             line.end();
+                             std::cerr << s << "\n";
+                           }});
   RunLoop loop;
   const auto outcome = dry_run ? loop.run(migration.dry_run()) : loop.run(migration.run());
   line.end();
   if (outcome) return report(*outcome, dry_run);
   std::cerr << "mpr: " << outcome.error().context << "\n"
-            << "mpr: what was taken over stays so; run this again to go on\n";
+            << (dry_run ? "" : "mpr: what was taken over stays so; run this again to go on\n");
   return 1;
 }
 

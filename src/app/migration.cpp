@@ -18,15 +18,28 @@ std::uint64_t messages_in(const std::vector<OldQueues::Queue>& queues) {
   return messages;
 }
 
+std::string complaint_about(const OldQueues::Queue& queue, const Error& error) {
+  return "an element of " + OldQueues::shown(queue.key) + ": " + error.context;
+}
+
 }  // namespace
 
+// Names what is no queue, and counts the rest.
+Task<Result<std::vector<OldQueues::Queue>>> Migration::find(MigrationProgress& progress) {
+  auto found = co_await ports_.queues.find(Deadline::after(kScanPatience));
+  if (!found) co_return std::unexpected(std::move(found).error());
+  for (const std::string& sentence : found->foreign) ports_.on_unreadable(sentence);
+  progress.foreign = found->foreign.size();
+  progress.queues = found->queues.size();
+  progress.messages = messages_in(found->queues);
+  co_return std::move(found->queues);
+}
+
 Task<Result<MigrationProgress>> Migration::dry_run() {
-  const auto found = co_await ports_.queues.find(Deadline::after(kScanPatience));
-  if (!found) co_return std::unexpected(found.error());
   MigrationProgress progress;
-  progress.queues = found->size();
-  progress.messages = messages_in(*found);
-  for (const OldQueues::Queue& queue : *found) {
+  const auto queues = co_await find(progress);
+  if (!queues) co_return std::unexpected(queues.error());
+  for (const OldQueues::Queue& queue : *queues) {
     const auto elements =
         co_await ports_.queues.head(queue, kElementsAtOnce, Deadline::after(kPatience));
     if (!elements) co_return std::unexpected(elements.error());
@@ -34,19 +47,17 @@ Task<Result<MigrationProgress>> Migration::dry_run() {
       const auto message = parse_old_message(element, ports_.clock.now());
       if (message) continue;
       ++progress.unreadable;
-      ports_.on_unreadable("an element of " + queue.key + ": " + message.error().context);
+      ports_.on_unreadable(complaint_about(queue, message.error()));
     }
   }
   co_return progress;
 }
 
 Task<Result<MigrationProgress>> Migration::run() {
-  auto found = co_await ports_.queues.find(Deadline::after(kScanPatience));
-  if (!found) co_return std::unexpected(found.error());
   MigrationProgress progress;
-  progress.queues = found->size();
-  progress.messages = messages_in(*found);
-  for (OldQueues::Queue& queue : *found) {
+  auto queues = co_await find(progress);
+  if (!queues) co_return std::unexpected(std::move(queues).error());
+  for (OldQueues::Queue& queue : *queues) {
     auto taken = co_await take_over(std::move(queue), progress);
     if (!taken) co_return std::unexpected(std::move(taken).error());
     ++progress.queues_done;
@@ -76,15 +87,15 @@ Task<Result<void>> Migration::take_over_one(OldQueues::Queue queue, std::string 
     message = fail(Errc::invalid_argument, "its connectionId is not that of the queue");
   }
   if (message) {
-    const auto added = co_await ports_.store.add(std::move(*message), Deadline::after(kPatience));
+    const auto added = co_await ports_.store->add(std::move(*message), Deadline::after(kPatience));
     if (!added) co_return std::unexpected(added.error());
     ++(added->duplicate ? progress.known : progress.taken_over);
   } else {
     fate = OldQueues::Fate::unreadable;
     ++progress.unreadable;
-    ports_.on_unreadable("an element of " + queue.key + ": " + message.error().context);
+    ports_.on_unreadable(complaint_about(queue, message.error()));
   }
-  const std::string key = queue.key;
+  const std::string key = OldQueues::shown(queue.key);
   const auto moved = co_await ports_.queues.set_aside(std::move(queue), std::move(element), fate,
                                                       Deadline::after(kPatience));
   if (!moved) co_return std::unexpected(moved.error());

@@ -19,6 +19,7 @@ struct MigrationProgress {
   std::uint64_t taken_over = 0;  // stored now
   std::uint64_t known = 0;       // were stored by an earlier run
   std::uint64_t unreadable = 0;  // set aside under a name of their own
+  std::uint64_t foreign = 0;     // keys that are named like a queue and are none: left alone
 
   bool operator==(const MigrationProgress&) const = default;
 };
@@ -27,10 +28,10 @@ class Migration {
  public:
   struct Ports {
     OldQueues& queues;
-    MessageStore& store;
+    MessageStore* store;  // null: for dry_run() alone
     Clock& clock;
     std::function<void(const MigrationProgress&)> on_progress;  // after each batch
-    // A sentence about an element that cannot be read; without its content.
+    // A sentence about an element or a key that cannot be read; without its content.
     std::function<void(std::string)> on_unreadable;
   };
 
@@ -42,6 +43,7 @@ class Migration {
   Task<Result<MigrationProgress>> run();
 
  private:
+  Task<Result<std::vector<OldQueues::Queue>>> find(MigrationProgress& progress);
   Task<Result<void>> take_over(OldQueues::Queue queue, MigrationProgress& progress);
   Task<Result<void>> take_over_one(OldQueues::Queue queue, std::string element,
                                    MigrationProgress& progress);

@@ -10,6 +10,8 @@
 #include "pickup/tiered_store.hpp"
 #include "store/mongo/description.hpp"
 #include "store/mongo/mongo_store.hpp"
+#include "store/redis/installation.hpp"
+#include "store/redis/permissions.hpp"
 #include "store/redis/redis_directory.hpp"
 #include "store/redis/redis_push_windows.hpp"
 #include "store/redis/redis_store.hpp"
@@ -78,18 +80,21 @@ class RedisStorage final : public Storage, public MigrationTarget {
   MessageStore& store() override { return *store_; }
   LiveDirectory& directory() override { return *directory_; }
   PushWindows* push_windows() override { return push_windows_.get(); }
+  // The servers alone; changes nothing there.
+  Result<void> look(const Settings& settings);
   std::vector<Finding> findings() const override { return findings_; }
 
   void begin_background() override {
     if (archiver_) archiver_->start();
   }
   void end_background() override {
+  MessageStore* store_to_fill() override { return store_; }
     if (archiver_) archiver_->stop();
     if (directory_) directory_->leave();
   }
 
  private:
-  Result<void> examine(redis::Durability durability, Deadline deadline);
+  Result<void> connect(const Settings& settings, Deadline deadline);
   Result<void> open_hot(const Settings& settings, redis::Durability durability, Deadline deadline);
   Result<void> open_cold(const Settings& settings);
   Result<void> drain_hot(const GatewayId& self);
@@ -104,7 +109,7 @@ class RedisStorage final : public Storage, public MigrationTarget {
   std::unique_ptr<RedisStore> hot_;
   std::unique_ptr<MongoStore> cold_;  // null: messages stay in Redis
   std::unique_ptr<TieredStore> tiered_;
-  MessageStore* store_ = nullptr;  // one of the three
+  MessageStore* store_ = nullptr;  // one of the three; null until they are opened
   std::unique_ptr<RedisDirectory> directory_;
   std::unique_ptr<RedisPushWindows> push_windows_;
   std::unique_ptr<ArchiverThread> archiver_;
@@ -116,14 +121,12 @@ Archiver::Options archiver_options(const Settings& settings, const GatewayId& se
           .seed = std::hash<std::string>{}(self.value)};
 }
 
-Result<void> RedisStorage::open_stores(const Settings& settings) {
+Result<void> RedisStorage::connect(const Settings& settings, Deadline deadline) {
   auto options = redis_client_options(settings);
   if (!options) return std::unexpected(options.error());
   client_ = std::make_unique<redis::Client>(std::move(*options), ports_.metrics);
   const Deadline deadline = Deadline::after(kStartDeadline);
   const redis::Durability durability = durability_of(settings);
-  if (auto connected = RunLoop().run(client_->connect(deadline)); !connected) return connected;
-  if (auto fit = examine(durability, deadline); !fit) return fit;
   if (auto opened = open_hot(settings, durability, deadline); !opened) return opened;
   if (auto opened = open_cold(settings); !opened) return opened;
   choose_store(settings);
@@ -132,7 +135,28 @@ Result<void> RedisStorage::open_stores(const Settings& settings) {
 
 Result<void> RedisStorage::join(const Settings& settings, const GatewayId& self) {
   if (settings.durability == DurabilityMode::durable) {
+  if (auto connected = RunLoop().run(connect_redis(*client_, deadline)); !connected) {
+    return connected;
+  }
+  // What would lose messages stops the start.
+  const auto report = RunLoop().run(examine_redis(*client_, settings, deadline));
+  if (!report) return std::unexpected(report.error());
+  using Severity = redis::ServerFinding::Severity;
+  for (const redis::ServerFinding& finding : report->findings) {
+    if (finding.severity == Severity::error) return fail(Errc::unavailable, finding.sentence);
+    find(finding.severity == Severity::warning ? Finding::Kind::warning : Finding::Kind::good,
+         finding.sentence);
+  }
+  return {};
+}
+
+Result<void> RedisStorage::look(const Settings& settings) {
+  return connect(settings, Deadline::after(kStartDeadline));
+}
+
+Result<void> RedisStorage::open_stores(const Settings& settings) {
     if (auto drained = drain_hot(self); !drained) return drained;
+  if (auto connected = connect(settings, deadline); !connected) return connected;
   }
   const Deadline deadline = Deadline::after(kStartDeadline);
   auto directory = RedisDirectory::start(*client_, hot_->keys(),
@@ -144,19 +168,6 @@ Result<void> RedisStorage::join(const Settings& settings, const GatewayId& self)
   archiver_ = std::make_unique<ArchiverThread>(
       Archiver::Ports{*hot_, cold_.get(), ports_.clock, ports_.metrics},
       archiver_options(settings, self));
-  return {};
-}
-
-// What would lose messages stops the start.
-Result<void> RedisStorage::examine(redis::Durability durability, Deadline deadline) {
-  const auto report = RunLoop().run(redis::examine_servers(*client_, durability, deadline));
-  if (!report) return std::unexpected(report.error());
-  using Severity = redis::ServerFinding::Severity;
-  for (const redis::ServerFinding& finding : report->findings) {
-    if (finding.severity == Severity::error) return fail(Errc::unavailable, finding.sentence);
-    find(finding.severity == Severity::warning ? Finding::Kind::warning : Finding::Kind::good,
-         finding.sentence);
-  }
   return {};
 }
 
@@ -289,6 +300,37 @@ Result<redis::ClientOptions> redis_client_options(const Settings& settings) {
   }
   if (options.mode == redis::ClientOptions::Mode::cluster && !settings.redis_nodes.empty()) {
     auto nodes = redis::parse_nodes(settings.redis_nodes.reveal());
+Task<Result<void>> connect_redis(redis::Client& client, Deadline deadline) {
+  auto connected = co_await client.connect(deadline);
+  const bool single =
+      !connected && connected.error().context.find("cluster support disabled") != std::string::npos;
+  if (single) {
+    connected.error().context +=
+        ": it is a single server, so set REDIS_TYPE=single and REDIS_URL, without REDIS_NODES";
+  }
+  co_return connected;
+}
+
+Task<Result<redis::ServerReport>> examine_redis(redis::Client& client, Settings settings,
+                                                Deadline deadline) {
+  const redis::Durability durability = durability_of(settings);
+  auto report = co_await redis::examine_servers(client, durability, deadline);
+  if (!report || !report->fit()) co_return report;
+  auto rights =
+      co_await redis::examine_permissions(client, settings.redis_prefix, durability, deadline);
+  if (!rights) co_return std::unexpected(std::move(rights).error());
+  for (redis::ServerFinding& finding : *rights) report->findings.push_back(std::move(finding));
+  if (!report->fit()) co_return report;
+  const redis::Keys keys(settings.redis_prefix, settings.redis_partitions);
+  const auto installation = co_await redis::read_installation(client, keys, deadline);
+  if (!installation) co_return std::unexpected(installation.error());
+  if (!*installation) co_return report;
+  if (const auto usable = redis::check_installation(**installation, keys); !usable) {
+    report->findings.push_back({redis::ServerFinding::Severity::error, usable.error().context});
+  }
+  co_return report;
+}
+
     if (!nodes) return fail(nodes.error().code, "REDIS_NODES: " + nodes.error().context);
     options.servers.insert(options.servers.end(), nodes->begin(), nodes->end());
   }
@@ -310,9 +352,12 @@ Result<std::unique_ptr<Storage>> open_redis_storage(const Settings& settings, co
 }
 
 Result<std::unique_ptr<MigrationTarget>> MigrationTarget::open(const Settings& settings,
-                                                               Clock& clock, Metrics& metrics) {
+                                                               Purpose purpose, Clock& clock,
+                                                               Metrics& metrics) {
   auto storage = std::make_unique<RedisStorage>(Storage::Ports{clock, metrics});
-  if (auto opened = storage->open_stores(settings); !opened) return std::unexpected(opened.error());
+  const auto opened =
+      purpose == Purpose::look ? storage->look(settings) : storage->open_stores(settings);
+  if (!opened) return std::unexpected(opened.error());
   return std::unique_ptr<MigrationTarget>(std::move(storage));
 }
 

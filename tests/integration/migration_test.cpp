@@ -15,7 +15,6 @@ using Texts = std::vector<std::string>;
 
 struct MigrationTest : testing::Test {
   MigrationTest() {
-    Settings settings;
     settings.redis_url = Secret("redis://" + server.address());
     settings.redis_type = RedisType::single;
     settings.redis_prefix = "mpr";
@@ -23,7 +22,10 @@ struct MigrationTest : testing::Test {
     settings.max_queue_messages = 1000;
     settings.max_queue_bytes = 1 << 20;
     settings.idempotency_window = std::chrono::minutes(10);
-    auto opened = MigrationTarget::open(settings, clock, metrics);
+    open(MigrationTarget::Purpose::fill);
+  }
+  void open(MigrationTarget::Purpose purpose) {
+    auto opened = MigrationTarget::open(settings, purpose, clock, metrics);
     if (!opened) throw std::runtime_error(opened.error().context);
     target = std::move(*opened);
   }
@@ -44,7 +46,7 @@ struct MigrationTest : testing::Test {
   Result<MigrationProgress> migrate(bool dry_run = false) {
     OldQueues queues(target->client());
     Migration migration({.queues = queues,
-                         .store = target->store(),
+                         .store = target->store_to_fill(),
                          .clock = clock,
                          .on_progress = [](const MigrationProgress&) {},
                          .on_unreadable = [this](std::string s) { complaints.push_back(s); }});
@@ -54,7 +56,7 @@ struct MigrationTest : testing::Test {
     TakeQuery query;
     query.queue.connection = {TenantId(), ConnectionId(connection)};
     Texts texts;
-    for (const auto& m : *loop.run(target->store().take(query, Deadline::never()))) {
+    for (const auto& m : *loop.run(target->store_to_fill()->take(query, Deadline::never()))) {
       texts.push_back(m.id.value + " " + *m.payload);
     }
     return texts;
@@ -63,6 +65,7 @@ struct MigrationTest : testing::Test {
   test::RedisServer server;
   test::FakeClock clock;
   Metrics metrics;
+  Settings settings;
   RunLoop loop;
   std::unique_ptr<MigrationTarget> target;
   Texts complaints;
@@ -76,6 +79,36 @@ TEST_F(MigrationTest, ADryRunCountsAndChangesNothing) {
   EXPECT_EQ(*progress, (MigrationProgress{.queues = 1, .messages = 2, .unreadable = 1}));
   EXPECT_EQ(length(key_of("phone")), "2");
   EXPECT_TRUE(payloads("phone").empty());
+}
+
+TEST_F(MigrationTest, ADryRunBeforeTheFirstStartLeavesNothingBehind) {
+  server.cli({"FLUSHALL"});
+  push_old("phone", old_text("phone", 1));
+  open(MigrationTarget::Purpose::look);
+  const auto progress = migrate(true);
+  ASSERT_TRUE(progress) << progress.error().context;
+  EXPECT_EQ(*progress, (MigrationProgress{.queues = 1, .messages = 1}));
+  EXPECT_EQ(server.cli({"DBSIZE"}), "1");
+}
+
+TEST_F(MigrationTest, KeysThatAreNoQueuesAreNamedAndLeftAlone) {
+  push_old("phone", old_text("phone", 1));
+  push_old("", old_text("nobody", 2));
+  server.cli({"SET", key_of("text"), "hello"});
+  const Texts expected = {"connectionId::queuemessages names no connection",
+                          "connectionId:text:queuemessages is not a list"};
+  const auto looked = migrate(true);
+  ASSERT_TRUE(looked) << looked.error().context;
+  EXPECT_EQ(*looked, (MigrationProgress{.queues = 1, .messages = 1, .foreign = 2}));
+  EXPECT_EQ(std::exchange(complaints, {}), expected);
+  const auto progress = migrate();
+  ASSERT_TRUE(progress) << progress.error().context;
+  EXPECT_EQ(*progress,
+            (MigrationProgress{
+                .queues = 1, .queues_done = 1, .messages = 1, .taken_over = 1, .foreign = 2}));
+  EXPECT_EQ(complaints, expected);
+  EXPECT_EQ(server.cli({"GET", key_of("text")}), "hello");
+  EXPECT_EQ(length(key_of("")), "1");
 }
 
 TEST_F(MigrationTest, MessagesComeInOrderUnderTheirOwnIdsAndTheOldOnesAreKeptAside) {
@@ -122,6 +155,14 @@ TEST_F(MigrationTest, WhatCannotBeReadIsSetAsideAndNamed) {
   ASSERT_EQ(complaints.size(), 2U);
   EXPECT_EQ(complaints[0].find("secret"), std::string::npos);
   EXPECT_TRUE(payloads("somebody-else").empty());
+}
+
+TEST(OldQueues, LongKeysAreShownShortened) {
+  EXPECT_EQ(OldQueues::shown("connectionId:a\n\x1b:queuemessages"),
+            "connectionId:a??:queuemessages");
+  const std::string key = "connectionId:" + std::string(300, 'x') + ":queuemessages";
+  EXPECT_EQ(OldQueues::shown(key),
+            "connectionId:" + std::string(47, 'x') + "...xxxxxx:queuemessages (327 bytes)");
 }
 
 TEST(OldQueues, KeepTheSlotOfTheOldKey) {

@@ -36,26 +36,42 @@ std::string OldQueues::aside_key(std::string_view key, Fate fate) {
   return "{" + std::string(key) + "}" + std::string(suffix);
 }
 
-Task<Result<std::vector<OldQueues::Queue>>> OldQueues::find(Deadline deadline) {
+std::string OldQueues::shown(std::string_view key) {
+  constexpr std::size_t kMost = 80;
+  constexpr std::size_t kTail = 20;
+  std::string text(key);
+  if (text.size() > kMost) {
+    text = text.substr(0, kMost - kTail) + "..." + text.substr(text.size() - kTail) + " (" +
+           std::to_string(text.size()) + " bytes)";
+  }
+  for (char& c : text) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) >= 0x7f) c = '?';
+  }
+  return text;
+}
+
+Task<Result<OldQueues::Found>> OldQueues::find(Deadline deadline) {
   redis::Request ping("");
   ping.add({"PING"}, redis::Repeat::safe);
   const auto nodes = co_await client_.run_everywhere(std::move(ping), deadline);
   if (!nodes) co_return failure(nodes.error());
-  std::vector<Queue> found;
+  std::vector<std::string> keys;
   for (const auto& node : *nodes) {
-    auto scanned = co_await scan(node.node, found, deadline);
+    auto scanned = co_await scan(node.node, keys, deadline);
     if (!scanned) co_return std::unexpected(std::move(scanned).error());
   }
   // SCAN may name a key twice.
-  std::ranges::sort(found, {}, &Queue::key);
-  const auto doubles = std::ranges::unique(found, {}, &Queue::key);
-  found.erase(doubles.begin(), doubles.end());
-  auto measured = co_await measure(found, deadline);
+  std::ranges::sort(keys);
+  const auto doubles = std::ranges::unique(keys);
+  keys.erase(doubles.begin(), doubles.end());
+  Found found;
+  auto measured = co_await measure(std::move(keys), found, deadline);
   if (!measured) co_return std::unexpected(std::move(measured).error());
   co_return found;
 }
 
-Task<Result<void>> OldQueues::scan(std::string node, std::vector<Queue>& found, Deadline deadline) {
+Task<Result<void>> OldQueues::scan(std::string node, std::vector<std::string>& keys,
+                                   Deadline deadline) {
   const std::string pattern = std::string(kBegin) + "*" + std::string(kEnd);
   std::string cursor = "0";
   do {
@@ -69,29 +85,36 @@ Task<Result<void>> OldQueues::scan(std::string node, std::vector<Queue>& found, 
       co_return fail(Errc::internal, "Redis answered something unexpected to SCAN");
     }
     cursor = answer.items[0].text;
-    for (const redis::Value& key : answer.items[1].items) {
-      auto connection = connection_of(key.text);
-      if (connection) found.push_back({key.text, std::move(*connection), 0});
-    }
+    for (const redis::Value& key : answer.items[1].items) keys.push_back(key.text);
   } while (cursor != "0");
   co_return Result<void>();
 }
 
-Task<Result<void>> OldQueues::measure(std::vector<Queue>& queues, Deadline deadline) {
-  for (std::size_t begin = 0; begin < queues.size(); begin += kMeasuredAtOnce) {
-    const std::size_t end = std::min(queues.size(), begin + kMeasuredAtOnce);
+Task<Result<void>> OldQueues::measure(std::vector<std::string> keys, Found& found,
+                                      Deadline deadline) {
+  for (std::size_t begin = 0; begin < keys.size(); begin += kMeasuredAtOnce) {
+    const std::size_t end = std::min(keys.size(), begin + kMeasuredAtOnce);
     std::vector<Task<redis::Outcome<redis::Value>>> lengths;
     for (std::size_t i = begin; i < end; ++i) {
-      redis::Request request(queues[i].key);
-      request.add({"LLEN", queues[i].key}, redis::Repeat::safe);
+      redis::Request request(keys[i]);
+      request.add({"LLEN", keys[i]}, redis::Repeat::safe);
       lengths.push_back(client_.run_one(std::move(request), deadline));
     }
     const auto answers = co_await when_all(std::move(lengths));
     for (std::size_t i = begin; i < end; ++i) {
       const auto& answer = answers[i - begin];
       if (!answer) co_return failure(answer.error());
-      if (answer->is_error()) co_return std::unexpected(redis::error_of(*answer));
-      queues[i].length = static_cast<std::uint64_t>(answer->integer);
+      auto connection = connection_of(keys[i]);
+      if (answer->is_error() && answer->text.starts_with("WRONGTYPE")) {
+        found.foreign.push_back(shown(keys[i]) + " is not a list");
+      } else if (answer->is_error()) {
+        co_return std::unexpected(redis::error_of(*answer));
+      } else if (!connection) {
+        found.foreign.push_back(shown(keys[i]) + " names no connection");
+      } else {
+        found.queues.push_back(
+            {keys[i], std::move(*connection), static_cast<std::uint64_t>(answer->integer)});
+      }
     }
   }
   co_return Result<void>();

@@ -27,8 +27,13 @@ class OldQueues {
     ConnectionId connection;
     std::uint64_t length = 0;
   };
+  struct Found {
+    std::vector<Queue> queues;
+    // A sentence about each key that is named like a queue and is none; sorted.
+    std::vector<std::string> foreign;
+  };
   // All old queues, by a SCAN of every primary.
-  Task<Result<std::vector<Queue>>> find(Deadline deadline);
+  Task<Result<Found>> find(Deadline deadline);
 
   // The first `most` elements, oldest first.
   Task<Result<std::vector<std::string>>> head(Queue queue, std::size_t most, Deadline deadline);
@@ -42,10 +47,12 @@ class OldQueues {
   static std::optional<ConnectionId> connection_of(std::string_view key);
   // Where elements end up; in the same slot as the queue. Ends in ":taken-over" or ":unreadable".
   static std::string aside_key(std::string_view key, Fate fate);
+  // A key as people are shown it: shortened in its middle, and printable.
+  static std::string shown(std::string_view key);
 
  private:
-  Task<Result<void>> scan(std::string node, std::vector<Queue>& found, Deadline deadline);
-  Task<Result<void>> measure(std::vector<Queue>& queues, Deadline deadline);
+  Task<Result<void>> scan(std::string node, std::vector<std::string>& keys, Deadline deadline);
+  Task<Result<void>> measure(std::vector<std::string> keys, Found& found, Deadline deadline);
 
   redis::Client& client_;
 };

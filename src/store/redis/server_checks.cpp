@@ -49,6 +49,20 @@ class Examination {
         {severity, "Redis server " + settings_.node + ": " + std::string(sentence)});
   }
 
+  // What answers here at first, and fails later for a part of all calls or for every write.
+  void place(ClientOptions::Mode mode) {
+    if (mode == ClientOptions::Mode::single &&
+        info_field(settings_.info, "cluster_enabled") == "1") {
+      find(Severity::error,
+           "it is a node of a Redis Cluster and serves a part of all keys only: set "
+           "REDIS_TYPE=cluster");
+    }
+    if (is_replica()) {
+      find(Severity::error, "it is a replica of " + primary() +
+                                ", which takes no messages: REDIS_URL has to name the primary");
+    }
+  }
+
   void version() {
     const std::string_view valkey = info_field(settings_.info, "valkey_version");
     const std::string_view number =
@@ -120,7 +134,7 @@ class Examination {
     const std::string_view text = info_field(settings_.info, "connected_slaves");
     std::from_chars(text.data(), text.data() + text.size(), replicas);
     report_.replicas += replicas;
-    report_.primaries += 1;
+    report_.primaries += is_replica() ? 0 : 1;
     if (replicas == 0 && durability == Durability::replicated) {
       find(Severity::error,
            "no replica is connected, which the durability \"replicated\" needs: "
@@ -129,6 +143,12 @@ class Examination {
   }
 
  private:
+  bool is_replica() const { return info_field(settings_.info, "role") == "slave"; }
+  std::string primary() const {
+    return std::string(info_field(settings_.info, "master_host")) + ":" +
+           std::string(info_field(settings_.info, "master_port"));
+  }
+
   const ServerSettings& settings_;
   ServerReport& report_;
 };
@@ -161,6 +181,7 @@ void examine_server(const ServerSettings& settings, ClientOptions::Mode mode, Du
                     ServerReport& report) {
   report.mode = mode == ClientOptions::Mode::cluster ? "cluster" : "single server";
   Examination examination(settings, report);
+  examination.place(mode);
   examination.version();
   examination.eviction();
   examination.persistence(durability);

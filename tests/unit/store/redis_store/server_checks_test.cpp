@@ -52,6 +52,23 @@ TEST(ServerChecks, AGoodServerGivesNoFindings) {
   EXPECT_EQ(report.replicas, 2U);
 }
 
+TEST(ServerChecks, ANodeOfAClusterThatIsUsedAsASingleServerIsAnErrorThatNamesTheOption) {
+  ServerSettings settings = good_server();
+  settings.info += "# Cluster\r\ncluster_enabled:1\r\n";
+  const ServerReport report = examine(settings);
+  EXPECT_FALSE(report.fit());
+  EXPECT_TRUE(says(only(report), "REDIS_TYPE=cluster"));
+  EXPECT_TRUE(examine(settings, Mode::cluster).findings.empty());
+}
+
+TEST(ServerChecks, AReplicaIsAnErrorThatNamesItsPrimary) {
+  ServerSettings settings = good_server();
+  settings.info += "role:slave\r\nmaster_host:10.0.0.7\r\nmaster_port:6380\r\n";
+  const ServerReport report = examine(settings);
+  EXPECT_FALSE(report.fit());
+  EXPECT_TRUE(says(only(report), "a replica of 10.0.0.7:6380"));
+}
+
 TEST(ServerChecks, AServerThatEvictsIsAnErrorWithARemedy) {
   ServerSettings settings = good_server();
   settings.maxmemory_policy = "allkeys-lru";
