@@ -13,7 +13,9 @@
 #include "app/commands.hpp"
 #include "app/configuration.hpp"
 #include "app/file_limit.hpp"
+#include "app/push_senders.hpp"
 #include "app/start_warnings.hpp"
+#include "app/system_clock.hpp"
 #include "net/listener.hpp"
 
 namespace mpr {
@@ -108,6 +110,16 @@ void check_port(const Settings& settings, std::string_view name, std::uint16_t p
   findings.good(std::string(name) + ": " + place + " is free");
 }
 
+// Reads the credential files; asks no provider (`mpr push-test` does).
+void check_push(const Settings& settings, Findings& findings) {
+  SystemClock clock;
+  IoThread thread("mpr-push");  // never runs
+  const auto opened = open_push_senders(settings, thread, clock);
+  if (!opened) return findings.bad(opened.error().context);
+  for (const std::string& note : opened->notes) findings.good(note);
+  for (const std::string& warning : opened->warnings) findings.warning(warning);
+}
+
 }  // namespace
 
 int check_command(std::span<const std::string> args) {
@@ -130,6 +142,7 @@ int check_command(std::span<const std::string> args) {
       if (verdict == Verdict::bad) findings.bad(text);
     });
   }
+  check_push(settings, findings);
   check_port(settings, "WS_PORT", settings.ws_port, findings);
   check_port(settings, "APP_PORT", settings.app_port, findings);
   return findings.failed() ? 1 : 0;

@@ -1,9 +1,9 @@
 #include "app/check_servers.hpp"
 
+#include "app/mongo_uri.hpp"
 #include "app/redis_storage.hpp"
 #include "base/run_loop.hpp"
 #include "store/mongo/description.hpp"
-#include "store/redis/server_checks.hpp"
 
 namespace mpr {
 
@@ -28,10 +28,10 @@ void check_redis(const Settings& settings, const Report& report) {
   redis::Client client(std::move(*options), metrics);
   const Deadline deadline = Deadline::after(kPatience);
   RunLoop loop;
-  if (const auto connected = loop.run(client.connect(deadline)); !connected) {
+  if (const auto connected = loop.run(connect_redis(client, deadline)); !connected) {
     return report(Verdict::bad, connected.error().context);
   }
-  const auto found = loop.run(redis::examine_servers(client, durability_of(settings), deadline));
+  const auto found = loop.run(examine_redis(client, settings, deadline));
   if (!found) return report(Verdict::bad, found.error().context);
   report(Verdict::good, sentence_of(*found));
   for (const redis::ServerFinding& finding : found->findings) {
@@ -48,11 +48,23 @@ void check_mongodb(const Settings& settings, const Report& report) {
     return report(Verdict::warning,
                   "MONGODB_URI is not set: messages that stay long stay in the memory of Redis");
   }
+  const std::string reads = mongo_uri_option(settings.mongodb_uri.reveal(), "readPreference");
+  if (!reads.empty() && reads != "primary") {
+    report(Verdict::warning,
+           "the readPreference in MONGODB_URI is not used: every read asks the primary");
+  }
+  constexpr std::string_view kGoesOn =
+      ": the start goes on without it, and /readyz says 503 until it answers";
   const auto found = describe_mongodb(mongo_options(settings));
-  if (!found) return report(Verdict::bad, "MONGODB_URI: " + found.error().context);
+  if (!found) {
+    const bool may_come =
+        found.error().code == Errc::unavailable || found.error().code == Errc::deadline_exceeded;
+    return report(may_come ? Verdict::warning : Verdict::bad,
+                  "MONGODB_URI: " + found.error().context + std::string(may_come ? kGoesOn : ""));
+  }
   report(Verdict::good, found->sentence());
   if (found->kind == MongoDescription::Kind::replica_set && found->primary.empty()) {
-    report(Verdict::bad, "the replica set has no primary at present");
+    report(Verdict::warning, "the replica set has no primary at present" + std::string(kGoesOn));
   }
 }
 

@@ -168,7 +168,9 @@ void Reader::check(const Option& option) {
                         ? found->second
                         : Written{Source::standard, "default", std::string(option.standard)};
   const auto value = parse_value(option, written.text);
-  if (option.secret() && !written.text.empty()) written.text = Secret::kShown;
+  if (option.secret() && !written.text.empty()) {
+    written.text = option.shown ? option.shown(written.text) : std::string(Secret::kShown);
+  }
   result_.chosen.push_back({&option, written.source, written.where, written.text});
   if (value) {
     option.assign(result_.settings, *value);
@@ -215,6 +217,12 @@ void Reader::choose_backend() {
       result_.warnings.push_back("MPR_BACKEND (" + where_of("MPR_BACKEND") + ") is " +
                                  std::string(to_string(s.backend)) +
                                  ": the options of Redis and MongoDB have no effect");
+    }
+    if (s.durability != DurabilityMode::fast) {
+      result_.warnings.push_back("MPR_DURABILITY (" + where_of("MPR_DURABILITY") + ") is " +
+                                 std::string(to_string(s.durability)) +
+                                 ", which has no effect: MPR_BACKEND is " +
+                                 std::string(to_string(s.backend)) + ", without Redis and MongoDB");
     }
     return;
   }
@@ -273,6 +281,10 @@ void Reader::check_together() {
             ") does not fit into MPR_SEGMENT_BYTES (" + where_of("MPR_SEGMENT_BYTES") + ", " +
             readable_bytes(s.segment_bytes) +
             "): a segment needs 1 MiB more than the largest payload");
+  }
+  if (s.redis_prefix.find_first_of("{}") != std::string::npos) {
+    problem("MPR_REDIS_PREFIX (" + where_of("MPR_REDIS_PREFIX") + ") is \"" + s.redis_prefix +
+            "\": it must not hold { or }, which tell a Redis Cluster what belongs together");
   }
   if (s.dead_after <= s.ping_interval) {
     problem("MPR_DEAD_AFTER_MS (" + where_of("MPR_DEAD_AFTER_MS") + ", " +

@@ -21,7 +21,7 @@ struct Chosen {
   const Option* option = nullptr;
   Source source = Source::standard;
   std::string where;  // "default", "environment", "flag --ws-port", "mpr.conf line 3"
-  std::string text;   // as written; of secrets: *** (or nothing)
+  std::string text;   // as written; of secrets: *** or the part that may be shown
 };
 
 struct Configuration {

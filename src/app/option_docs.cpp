@@ -45,7 +45,8 @@ An empty variable counts as not set. Sizes are bytes; `KiB`, `MiB`, `GiB` and `T
 number. Times are whole milliseconds. A wrong value stops the start with exit code 2 and a message
 that says where it came from and what would be right; all wrong values are reported at once. Unknown
 flags stop the start too; unknown `MPR_` variables, and unknown names in the file, are warned about.
-Secrets are shown as `***` everywhere. `mpr check` prints every option with its value and source.
+Secrets are shown as `***` everywhere, and so are user, password and options in addresses of servers.
+`mpr check` prints every option with its value and source.
 
 The names of the service that MPR replaces mean the same here; `FCM_SERVICE_BASE_URL` is warned
 about, `MPR_FCM_URL` takes its place.

@@ -5,6 +5,8 @@
 #include <type_traits>
 #include <vector>
 
+#include "app/shown_urls.hpp"
+
 namespace mpr {
 
 namespace {
@@ -171,7 +173,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .standard = "",
      .help = "The Redis server, redis://user:password@host:6379/0, or rediss:// for TLS. With "
              "REDIS_TYPE=cluster: a node of it, and the user, password and TLS of all.",
-     .assign = set<&S::redis_url>},
+     .assign = set<&S::redis_url>,
+     .shown = shown_url},
     {.name = "REDIS_TYPE",
      .group = backends,
      .kind = choice,
@@ -185,7 +188,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .kind = secret,
      .standard = "",
      .help = "Some nodes of the cluster, host:port,host:port; the others are learnt from them.",
-     .assign = set<&S::redis_nodes>},
+     .assign = set<&S::redis_nodes>,
+     .shown = shown_nodes},
     {.name = "REDIS_NATMAP",
      .group = backends,
      .kind = text,
@@ -222,7 +226,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .help = "The database for messages that stay long, mongodb://user:password@host/database with "
              "the options of the MongoDB drivers (replicaSet, tls, ...). Empty: everything stays "
              "in Redis.",
-     .assign = set<&S::mongodb_uri>},
+     .assign = set<&S::mongodb_uri>,
+     .shown = shown_url},
     {.name = "MPR_MONGODB_DATABASE",
      .group = backends,
      .kind = text,

@@ -27,7 +27,7 @@ enum class OptionKind {
   milliseconds,  // a whole number
   choice,        // one of `choices`
   log_level,
-  secret,  // never shown
+  secret,  // shown as far as the option's `shown` says
 };
 
 // A value that passed its option's check. Which member counts depends on the kind.
@@ -46,6 +46,8 @@ struct Option {
   std::string_view choices = {};  // "embedded|memory"
   std::string_view help;          // one or two sentences
   void (*assign)(Settings&, const OptionValue&);
+  // What of a secret may be shown; null: nothing.
+  std::string (*shown)(std::string_view) = nullptr;
 
   bool secret() const noexcept { return kind == OptionKind::secret; }
 };

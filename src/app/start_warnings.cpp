@@ -1,6 +1,7 @@
 #include "app/start_warnings.hpp"
 
 #include "app/file_limit.hpp"
+#include "app/mongo_uri.hpp"
 
 namespace mpr {
 
@@ -22,6 +23,12 @@ std::vector<std::string> start_warnings(const Settings& settings) {
   if (settings.backend == Backend::memory) {
     warnings.emplace_back(
         "messages are kept in memory only (MPR_BACKEND): they are gone when the process ends");
+  }
+  if (settings.backend == Backend::redis &&
+      mongo_uri_option(settings.mongodb_uri.reveal(), "w") == "1") {
+    warnings.emplace_back(
+        "MONGODB_URI has w=1: what MongoDB has confirmed is lost when its primary is; without w, a "
+        "majority has it");
   }
   const bool archives = settings.backend == Backend::redis && !settings.mongodb_uri.empty() &&
                         settings.durability != DurabilityMode::durable;

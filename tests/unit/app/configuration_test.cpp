@@ -192,6 +192,31 @@ TEST_F(ConfigurationTest, SendsPushesOnlyToUrls) {
                    "MPR_WEBHOOK_URL (environment) has to begin with https:// or http://"}));
 }
 
+TEST_F(ConfigurationTest, RefusesAPrefixThatBreaksHashTags) {
+  for (const std::string prefix : {"}x", "a{b}"}) {
+    const Configuration c = configure({}, {{"MPR_REDIS_PREFIX", prefix}});
+    EXPECT_EQ(c.problems, Words{"MPR_REDIS_PREFIX (environment) is \"" + prefix +
+                                "\": it must not hold { or }, which tell a Redis Cluster what "
+                                "belongs together"});
+  }
+}
+
+TEST_F(ConfigurationTest, WarnsOfADurabilityThatHasNoEffect) {
+  const Configuration c = configure({}, {{"MPR_DURABILITY", "durable"}});
+  EXPECT_EQ(c.problems, Words{});
+  EXPECT_EQ(c.warnings, Words{"MPR_DURABILITY (environment) is durable, which has no effect: "
+                              "MPR_BACKEND is embedded, without Redis and MongoDB"});
+}
+
+TEST_F(ConfigurationTest, ShowsWhereServersAreButNoPassword) {
+  const Configuration c = configure({}, {{"REDIS_URL", "redis://me:s3cret@host:6379/1"},
+                                         {"MONGODB_URI", "mongodb://me:s3cret@host/pickup"},
+                                         {"REDIS_NODES", "a:1,b:2"}});
+  EXPECT_EQ(summary_of_changes(c),
+            "REDIS_URL=redis://***@host:6379/1 REDIS_NODES=a:1,b:2 "
+            "MONGODB_URI=mongodb://***@host/pickup");
+}
+
 TEST_F(ConfigurationTest, NeverShowsASecret) {
   const std::string token = "s3cr3t-token";
   const std::string token_path = file("token", token + "\n");

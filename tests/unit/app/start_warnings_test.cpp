@@ -39,6 +39,18 @@ TEST(StartWarnings, SayThatMemoryForgets) {
                                "when the process ends"});
 }
 
+TEST(StartWarnings, SayThatOneNodeIsNoMajority) {
+  Settings careless = safe();
+  careless.backend = Backend::redis;
+  careless.call_timeout = std::chrono::milliseconds(1);
+  careless.threshold_timestamp = std::chrono::milliseconds(2);
+  careless.mongodb_uri = Secret("mongodb://h/pickup?w=majority");
+  EXPECT_TRUE(start_warnings(careless).empty());
+  careless.mongodb_uri = Secret("mongodb://h/pickup?w=1");
+  ASSERT_EQ(start_warnings(careless).size(), 1U);
+  EXPECT_NE(start_warnings(careless).front().find("w=1"), std::string::npos);
+}
+
 TEST(StartWarnings, SayThatMessagesMoveWhileCallsStillRun) {
   Settings hasty = safe();
   hasty.backend = Backend::redis;
