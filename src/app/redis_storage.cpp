@@ -72,23 +72,23 @@ class RedisStorage final : public Storage, public MigrationTarget {
 
   // The servers and the stores on them.
   Result<void> open_stores(const Settings& settings);
+  // The servers alone; changes nothing there.
+  Result<void> look(const Settings& settings);
   // And the part of a gateway among others.
   Result<void> join(const Settings& settings, const GatewayId& self);
 
   redis::Client& client() override { return *client_; }
 
   MessageStore& store() override { return *store_; }
+  MessageStore* store_to_fill() override { return store_; }
   LiveDirectory& directory() override { return *directory_; }
   PushWindows* push_windows() override { return push_windows_.get(); }
-  // The servers alone; changes nothing there.
-  Result<void> look(const Settings& settings);
   std::vector<Finding> findings() const override { return findings_; }
 
   void begin_background() override {
     if (archiver_) archiver_->start();
   }
   void end_background() override {
-  MessageStore* store_to_fill() override { return store_; }
     if (archiver_) archiver_->stop();
     if (directory_) directory_->leave();
   }
@@ -125,16 +125,6 @@ Result<void> RedisStorage::connect(const Settings& settings, Deadline deadline) 
   auto options = redis_client_options(settings);
   if (!options) return std::unexpected(options.error());
   client_ = std::make_unique<redis::Client>(std::move(*options), ports_.metrics);
-  const Deadline deadline = Deadline::after(kStartDeadline);
-  const redis::Durability durability = durability_of(settings);
-  if (auto opened = open_hot(settings, durability, deadline); !opened) return opened;
-  if (auto opened = open_cold(settings); !opened) return opened;
-  choose_store(settings);
-  return {};
-}
-
-Result<void> RedisStorage::join(const Settings& settings, const GatewayId& self) {
-  if (settings.durability == DurabilityMode::durable) {
   if (auto connected = RunLoop().run(connect_redis(*client_, deadline)); !connected) {
     return connected;
   }
@@ -155,8 +145,18 @@ Result<void> RedisStorage::look(const Settings& settings) {
 }
 
 Result<void> RedisStorage::open_stores(const Settings& settings) {
-    if (auto drained = drain_hot(self); !drained) return drained;
+  const Deadline deadline = Deadline::after(kStartDeadline);
   if (auto connected = connect(settings, deadline); !connected) return connected;
+  const redis::Durability durability = durability_of(settings);
+  if (auto opened = open_hot(settings, durability, deadline); !opened) return opened;
+  if (auto opened = open_cold(settings); !opened) return opened;
+  choose_store(settings);
+  return {};
+}
+
+Result<void> RedisStorage::join(const Settings& settings, const GatewayId& self) {
+  if (settings.durability == DurabilityMode::durable) {
+    if (auto drained = drain_hot(self); !drained) return drained;
   }
   const Deadline deadline = Deadline::after(kStartDeadline);
   auto directory = RedisDirectory::start(*client_, hot_->keys(),
@@ -288,18 +288,6 @@ redis::Durability durability_of(const Settings& settings) {
                                                            : redis::Durability::primary;
 }
 
-Result<redis::ClientOptions> redis_client_options(const Settings& settings) {
-  redis::ClientOptions options;
-  options.mode = settings.redis_type == RedisType::cluster ? redis::ClientOptions::Mode::cluster
-                                                           : redis::ClientOptions::Mode::single;
-  if (!settings.redis_url.empty()) {
-    auto url = redis::parse_server_url(settings.redis_url.reveal());
-    if (!url) return fail(url.error().code, "REDIS_URL: " + url.error().context);
-    options.servers.push_back(std::move(url->address));
-    options.login = std::move(url->login);
-  }
-  if (options.mode == redis::ClientOptions::Mode::cluster && !settings.redis_nodes.empty()) {
-    auto nodes = redis::parse_nodes(settings.redis_nodes.reveal());
 Task<Result<void>> connect_redis(redis::Client& client, Deadline deadline) {
   auto connected = co_await client.connect(deadline);
   const bool single =
@@ -331,6 +319,18 @@ Task<Result<redis::ServerReport>> examine_redis(redis::Client& client, Settings 
   co_return report;
 }
 
+Result<redis::ClientOptions> redis_client_options(const Settings& settings) {
+  redis::ClientOptions options;
+  options.mode = settings.redis_type == RedisType::cluster ? redis::ClientOptions::Mode::cluster
+                                                           : redis::ClientOptions::Mode::single;
+  if (!settings.redis_url.empty()) {
+    auto url = redis::parse_server_url(settings.redis_url.reveal());
+    if (!url) return fail(url.error().code, "REDIS_URL: " + url.error().context);
+    options.servers.push_back(std::move(url->address));
+    options.login = std::move(url->login);
+  }
+  if (options.mode == redis::ClientOptions::Mode::cluster && !settings.redis_nodes.empty()) {
+    auto nodes = redis::parse_nodes(settings.redis_nodes.reveal());
     if (!nodes) return fail(nodes.error().code, "REDIS_NODES: " + nodes.error().context);
     options.servers.insert(options.servers.end(), nodes->begin(), nodes->end());
   }
