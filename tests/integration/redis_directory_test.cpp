@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "tests/integration/directory_bed.hpp"
+#include "tests/support/log_capture.hpp"
 
 namespace mpr::test {
 namespace {
@@ -40,6 +41,19 @@ class RedisDirectoryTest : public testing::Test {
 Task<bool> a_turn() { co_return true; }
 
 }  // namespace
+
+// --- what the servers lose --------------------------------------------------------------------
+
+TEST_F(RedisDirectoryTest, AnInstallationThatIsGoneIsWrittenBackAndThatIsSaid) {
+  const LogCapture logs;
+  const std::string kept = "1\n16";
+  server_.cli({"HSET", "mpr:meta", "format", "1", "partitions", "16"});
+  const auto here = join("here");
+  server_.cli({"FLUSHALL"});
+  EXPECT_TRUE(eventually(
+      20s, [&] { return server_.cli({"HMGET", "mpr:meta", "format", "partitions"}) == kept; }));
+  EXPECT_TRUE(eventually(20s, [&] { return logs.with("Redis has lost its data").size() == 1; }));
+}
 
 // --- death ------------------------------------------------------------------------------------
 

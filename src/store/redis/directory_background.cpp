@@ -7,6 +7,7 @@
 
 #include "base/log.hpp"
 #include "base/run_loop.hpp"
+#include "store/redis/installation.hpp"
 #include "store/redis/redis_directory.hpp"
 #include "store/redis/scripts.hpp"
 
@@ -77,6 +78,17 @@ Result<Attendance> attendance_of(const Value& answer) {
     if (!read_entry(answer.items[i], attendance)) return std::unexpected(foreign);
   }
   return attendance;
+}
+
+// Else a gateway with another number of partitions would be let in.
+Task<void> keep_installation(redis::Client& client, redis::Keys keys) {
+  const auto was_gone =
+      co_await redis::restore_installation(client, keys, Deadline::after(kShortDeadline));
+  if (!was_gone || !*was_gone) co_return;
+  log::warn(
+      "Redis has lost its data while gateways run: messages and live sessions there are gone; what "
+      "says how they are kept is written again",
+      {{"prefix", keys.prefix()}});
 }
 
 }  // namespace
@@ -225,6 +237,7 @@ Task<void> RedisDirectory::beat_once() {
   const auto beaten = co_await beat(Deadline::after(options_.dead_after / 8));
   // It may have been sent a second time, after the goodbye.
   if (left_) co_await strike_off();
+  if (beaten && !left_) co_await keep_installation(client_, keys_);
   if (beaten) {
     next_beat_ = begun + options_.heartbeat_interval;
     if (beat_failed_) log::info("heartbeats of this gateway are answered again");
