@@ -12,6 +12,8 @@
 #include "app/commands.hpp"
 #include "app/configuration.hpp"
 #include "app/file_limit.hpp"
+#include "app/host_name.hpp"
+#include "app/mongo_uri.hpp"
 #include "app/start_warnings.hpp"
 #include "app/stop_signals.hpp"
 #include "app/wiring.hpp"
@@ -51,25 +53,49 @@ int report_problems(const Configuration& configuration) {
   return 2;
 }
 
-std::string data_directory_of(const Settings& settings) {
-  return settings.backend == Backend::embedded ? settings.data_dir.string() : "none";
+// Of the servers, for the line of several gateways: which messages are where.
+std::string database_of(const Settings& settings) {
+  if (settings.mongodb_uri.empty()) return "none";
+  return settings.mongodb_database.empty() ? mongo_uri_database(settings.mongodb_uri.reveal())
+                                           : settings.mongodb_database;
 }
 
 void log_ready(const Node& node, const Settings& settings, const Configuration& configuration,
                std::chrono::steady_clock::time_point started) {
-  const auto took = std::chrono::steady_clock::now() - started;
-  log::info("ready",
-            {{"version", version()},
-             {"backend", to_string(settings.backend)},
-             {"data_dir", data_directory_of(settings)},
-             {"bind", settings.bind},
-             {"ws_port", node.ws_port()},
-             {"app_port", node.app_port()},
-             {"max_connections", settings.max_connections},
-             {"restored_sessions", node.restored_sessions()},
-             {"changed_options", summary_of_changes(configuration)},
-             {"took_ms", std::chrono::duration_cast<std::chrono::milliseconds>(took).count()},
-             {"pid", getpid()}});
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - started);
+  if (settings.backend == Backend::redis) {
+    log::info("ready", {{"version", version()},
+                        {"backend", to_string(settings.backend)},
+                        {"gateway", node.gateway().value},
+                        {"host", host_name()},
+                        {"redis", settings.redis_type == RedisType::cluster ? "cluster" : "single"},
+                        {"prefix", settings.redis_prefix},
+                        {"durability", to_string(settings.durability)},
+                        {"database", database_of(settings)},
+                        {"bind", settings.bind},
+                        {"ws_port", node.ws_port()},
+                        {"app_port", node.app_port()},
+                        {"max_connections", settings.max_connections},
+                        {"changed_options", summary_of_changes(configuration)},
+                        {"took_ms", took.count()},
+                        {"pid", getpid()}});
+    return;
+  }
+  const bool on_disk = settings.backend == Backend::embedded;
+  log::info("ready", {{"version", version()},
+                      {"backend", to_string(settings.backend)},
+                      {"gateway", node.gateway().value},
+                      {"host", host_name()},
+                      {"data_dir", on_disk ? settings.data_dir.string() : "none"},
+                      {"bind", settings.bind},
+                      {"ws_port", node.ws_port()},
+                      {"app_port", node.app_port()},
+                      {"max_connections", settings.max_connections},
+                      {"restored_sessions", node.restored_sessions()},
+                      {"changed_options", summary_of_changes(configuration)},
+                      {"took_ms", took.count()},
+                      {"pid", getpid()}});
 }
 
 int serve(const Configuration& configuration, StopSignals& signals) {

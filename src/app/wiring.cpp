@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "app/build_info.hpp"
+#include "app/host_name.hpp"
 #include "app/pushing.hpp"
 #include "app/random_ids.hpp"
 #include "app/storage.hpp"
@@ -47,12 +48,15 @@ PickupService::Options pickup_options(const Settings& settings) {
           .max_message_bytes = settings.max_message_bytes};
 }
 
-NodeFacts facts_of(const Settings& settings, std::vector<std::string> warnings) {
+NodeFacts facts_of(const Settings& settings, const GatewayId& self,
+                   std::vector<std::string> warnings) {
   const bool on_disk = settings.backend == Backend::embedded;
   return {.version = std::string(version()),
           .backend = std::string(to_string(settings.backend)),
           .data_directory = on_disk ? settings.data_dir.string() : std::string(),
-          .warnings = std::move(warnings)};
+          .warnings = std::move(warnings),
+          .gateway = self.value,
+          .host = host_name()};
 }
 
 // To the log; what should not stay as it is also to the status page.
@@ -87,6 +91,7 @@ class Node::Parts {
   std::unique_ptr<Pages> pages;
   std::unique_ptr<OpsServer> ops;
 
+  GatewayId gateway;  // this process among others
   std::uint16_t ws_port = 0;
   std::uint16_t app_port = 0;
   std::size_t restored = 0;
@@ -100,7 +105,8 @@ class Node::Parts {
 };
 
 Result<void> Node::Parts::start(const Settings& settings, std::vector<std::string> warnings) {
-  auto opened = Storage::open(settings, ids.next_gateway_id(), {clock, metrics});
+  gateway = ids.next_gateway_id();
+  auto opened = Storage::open(settings, gateway, {clock, metrics});
   if (!opened) return std::unexpected(opened.error());
   storage = std::move(*opened);
   for (const Storage::Finding& finding : storage->findings()) report(finding, warnings);
@@ -125,7 +131,7 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
 
   pages = std::make_unique<Pages>(Pages::Sources{storage->store(), storage->directory(), clock,
                                                  metrics, [this] { return longest_silence(); }},
-                                  facts_of(settings, std::move(warnings)));
+                                  facts_of(settings, gateway, std::move(warnings)));
   ops = std::make_unique<OpsServer>(*pages);
   // The operators' port first: whoever probes it finds it as soon as mediators can connect.
   const auto app = ops->start(settings.bind, settings.app_port);
@@ -167,6 +173,7 @@ Result<std::unique_ptr<Node>> Node::start(const Settings& settings,
 
 std::uint16_t Node::ws_port() const noexcept { return parts_->ws_port; }
 std::uint16_t Node::app_port() const noexcept { return parts_->app_port; }
+const GatewayId& Node::gateway() const noexcept { return parts_->gateway; }
 std::size_t Node::restored_sessions() const noexcept { return parts_->restored; }
 bool Node::drain() {
   parts_->stop();

@@ -12,6 +12,7 @@
 
 #include "app/settings.hpp"
 #include "base/error.hpp"
+#include "core/ids.hpp"
 
 namespace mpr {
 
@@ -28,6 +29,9 @@ class Node {
 
   std::uint16_t ws_port() const noexcept;
   std::uint16_t app_port() const noexcept;
+
+  // How other gateways and their logs name this one; another one after each start.
+  const GatewayId& gateway() const noexcept;
 
   // Live sessions that were open when the process before ended; they wait for their mediators.
   std::size_t restored_sessions() const noexcept;

@@ -242,6 +242,8 @@ HttpResponse Pages::status() const {
     page.text("version", facts_.version);
     page.text("backend", facts_.backend);
     page.text("dataDirectory", facts_.data_directory);
+    page.text("gateway", facts_.gateway);
+    page.text("host", facts_.host);
     page.text("startedAt", to_iso8601(started_));
     page.decimal("uptimeSeconds", std::chrono::duration<double>(uptime).count());
     page.boolean("ready", reasons.empty());

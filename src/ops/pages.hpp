@@ -24,6 +24,8 @@ struct NodeFacts {
   std::string backend;
   std::string data_directory;         // empty: the backend has none
   std::vector<std::string> warnings;  // of the start
+  std::string gateway = {};           // this process as others name it in their logs
+  std::string host = {};              // the machine's name
 };
 
 class Pages {

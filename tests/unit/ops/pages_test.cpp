@@ -94,6 +94,8 @@ TEST(Pages, PutVersionAndBackendIntoLabels) {
 TEST(Pages, ReportTheStateOfTheNodeAsJson) {
   test::OpsFixture node;
   node.facts.warnings = {"a \"quoted\" warning"};
+  node.facts.gateway = "01a206bb";
+  node.facts.host = "pickup-1";
   node.store.told_totals = {.messages = 3, .bytes = 4096, .queues = 2};
   Pages pages = node.pages();
   node.metrics.sockets_open.set(5);
@@ -106,6 +108,7 @@ TEST(Pages, ReportTheStateOfTheNodeAsJson) {
   const std::string body = get(pages, "/status.json?since=0").body;
   const std::string expected_head =
       "{\"version\":\"1.2.3\",\"backend\":\"memory\",\"dataDirectory\":\"\","
+      "\"gateway\":\"01a206bb\",\"host\":\"pickup-1\","
       "\"startedAt\":\"2025-06-15T15:06:40.000Z\",\"uptimeSeconds\":10,\"ready\":true,"
       "\"reasons\":[],\"warnings\":[\"a \\\"quoted\\\" warning\"],\"sockets\":5,\"liveSessions\":4,"
       "\"orphanedSessions\":1,\"queues\":2,\"pendingMessages\":3,\"pendingBytes\":4096,"
