@@ -93,12 +93,13 @@ void Archiver::plan_next_pass(const PassReport& report) {
       std::chrono::duration_cast<std::chrono::seconds>(report.lag).count());
   const bool was_failing = pause_.count() > 0;
   if (!report.first_failure) {
-    if (was_failing) log::info("archiving goes on");
+    if (was_failing) log::info(ports_.cold ? "archiving goes on" : "clearing up goes on");
     pause_ = std::chrono::milliseconds(0);
     return;
   }
   if (!was_failing) {
-    log::warn("archiving fails; messages stay in the hot tier until it succeeds",
+    log::warn(ports_.cold ? "archiving fails; messages stay in the hot tier until it succeeds"
+                          : "clearing up after empty queues fails; it is tried again",
               {{"reason", report.first_failure->context}});
   }
   pause_ = std::clamp(2 * pause_, options_.shortest_pause, options_.longest_pause);

@@ -159,6 +159,30 @@ TEST_F(ArchiverTest, PausesAreLongerFromFailureToFailureAndEndWithSuccess) {
   EXPECT_TRUE(archiver.idle());
 }
 
+TEST_F(ArchiverTest, WithoutAColdTierNothingIsSaidOfArchiving) {
+  const LogCapture logs;
+  Executor::Scope scope(loop_);
+  Stepper steps;
+  SteppedHotStore hot(hot_, steps);
+  steps.stop_at_steps(false);
+  bool refused = true;
+  steps.faults(
+      [&](std::string_view) { return refused ? Stepper::Fault::refused : Stepper::Fault::none; });
+  Archiver archiver({hot, nullptr, clock_, metrics_}, options());
+  const auto wait_a_minute = [&] {
+    for (int second = 0; second < 60; ++second) {
+      clock_.advance(seconds(1));
+      archiver.tick();
+    }
+  };
+  wait_a_minute();
+  refused = false;
+  wait_a_minute();
+  EXPECT_EQ(logs.with("clearing up after empty queues fails").size(), 1U);
+  EXPECT_EQ(logs.with("clearing up goes on").size(), 1U);
+  EXPECT_TRUE(logs.with("archiving").empty());
+}
+
 TEST_F(ArchiverTest, AMessageThatIsRefusedStaysWithWhatIsBehindIt) {
   const LogCapture logs;
   add_old({"m-1", "m-2", "m-3"});
