@@ -185,6 +185,12 @@ class ColdStore : public MessageStore {
                                                                         std::size_t most,
                                                                         Deadline deadline) = 0;
 
+  // Like remove(), for messages that are to be handed out: of several callers that remove one at
+  // the same time, at whatever gateway, one alone is told that it did. A step for each message.
+  virtual Task<Result<RemoveOutcome>> claim_and_remove(Connection connection,
+                                                       std::vector<MessageId> ids,
+                                                       Deadline deadline) = 0;
+
   // Copies messages of any connections, as durably as the database promises; one result each, in
   // the same order. A failure as a whole means that any of them may or may not be there: copy
   // again. An expired message with the same id gives way to the new one.

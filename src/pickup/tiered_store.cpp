@@ -214,8 +214,8 @@ Task<void> TieredStore::note_nothing_cold(Connection connection, HotView view, D
 // --- removing ------------------------------------------------------------------------------------
 
 Task<Result<TieredStore::Erasure>> TieredStore::erase(Connection connection,
-                                                      std::vector<MessageId> ids, Deadline deadline,
-                                                      Turn& turn) {
+                                                      std::vector<MessageId> ids, Purpose purpose,
+                                                      Deadline deadline, Turn& turn) {
   sort_and_drop_doubles(ids);
   auto hot = co_await hot_.remove_hot(connection, ids, deadline);
   if (!hot) co_return std::unexpected(hot.error());
@@ -230,7 +230,9 @@ Task<Result<TieredStore::Erasure>> TieredStore::erase(Connection connection,
   if (!erasure.view.removal_repeated) ids = difference(ids, erasure.view.withdrawn);
   if (ids.empty()) co_return erasure;
   co_await turn.next_steps();
-  const auto cold = co_await cold_.remove(std::move(connection), std::move(ids), deadline);
+  auto cold = purpose == Purpose::hand_out
+                  ? co_await cold_.claim_and_remove(std::move(connection), std::move(ids), deadline)
+                  : co_await cold_.remove(std::move(connection), std::move(ids), deadline);
   if (cold) {
     erasure.removed.insert(cold->removed.begin(), cold->removed.end());
   } else {
@@ -251,7 +253,7 @@ Task<Result<TieredStore::Taking>> TieredStore::try_taking(TakeQuery query, Deadl
   std::optional<Error> failed;
   for (std::size_t i = 0; i < parts.size() && !failed; ++i) {
     if (parts[i].empty()) continue;
-    auto erasure = co_await erase(connection, ids_of(parts[i]), deadline, turn);
+    auto erasure = co_await erase(connection, ids_of(parts[i]), Purpose::hand_out, deadline, turn);
     failed = erasure ? erasure->failed : erasure.error();
     if (erasure) removed.merge(erasure->removed);
     // What may be removed, although nobody heard so, is returned too: better twice than never.
@@ -273,7 +275,7 @@ Task<Result<RemoveOutcome>> TieredStore::remove(Connection connection, std::vect
                                                 Deadline deadline) {
   Turn turn(turns_, connection, QueueTurns::Kind::change);
   co_await turn.first_step();
-  auto erasure = co_await erase(connection, ids, deadline, turn);
+  auto erasure = co_await erase(connection, ids, Purpose::acknowledge, deadline, turn);
   if (!erasure) co_return std::unexpected(erasure.error());
   if (erasure->failed) co_return std::unexpected(*erasure->failed);
   RemoveOutcome outcome;
@@ -331,7 +333,7 @@ Task<Result<std::set<Position>>> TieredStore::erase_cold_part(
     const auto chunk = co_await cold_.take_cold(query, part, deadline);
     if (!chunk) co_return std::unexpected(chunk.error());
     if (chunk->empty()) co_return removed;
-    auto erasure = co_await erase(connection, ids_of(*chunk), deadline, turn);
+    auto erasure = co_await erase(connection, ids_of(*chunk), Purpose::acknowledge, deadline, turn);
     if (!erasure) co_return std::unexpected(erasure.error());
     if (erasure->failed) co_return std::unexpected(*erasure->failed);
     removed.merge(erasure->removed);

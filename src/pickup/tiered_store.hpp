@@ -75,8 +75,9 @@ class TieredStore final : public MessageStore {
   Task<Result<Reading>> read(TakeQuery query, Deadline deadline, Turn& turn);
   Task<Result<Taking>> try_taking(TakeQuery query, Deadline deadline, Turn& turn);
   // Which of the messages this call removed; a failure of the cold tier is not one of the call.
-  Task<Result<Erasure>> erase(Connection connection, std::vector<MessageId> ids, Deadline deadline,
-                              Turn& turn);
+  enum class Purpose { acknowledge, hand_out };
+  Task<Result<Erasure>> erase(Connection connection, std::vector<MessageId> ids, Purpose purpose,
+                              Deadline deadline, Turn& turn);
   Task<Result<std::set<Position>>> erase_cold_part(Connection connection,
                                                    std::optional<RecipientDid> recipient_did,
                                                    ColdPart part, Deadline deadline, Turn& turn);

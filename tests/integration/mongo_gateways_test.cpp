@@ -191,6 +191,24 @@ TEST_F(MongoGateways, WhatFillsAGapIsMovedBehindEverythingThatAReaderMayHavePass
   EXPECT_EQ(all()[2].position, added->position);
 }
 
+TEST_F(MongoGateways, OfTwoThatHandAMessageOutOneGetsIt) {
+  ASSERT_TRUE(
+      copy(*here_, {tier_message("m-1", 10), tier_message("m-2", 20), tier_message("m-3", 30)})
+          .has_value());
+  const std::vector<MessageId> all_of_them = {MessageId("m-1"), MessageId("m-2"), MessageId("m-3")};
+  other_->hold();
+  auto there = other_->start(other_->store().claim_and_remove(connection(), all_of_them, ample()));
+  ASSERT_TRUE(other_->steps(2, there)) << "the tail is written, the first one is gone";
+  const auto taken = loop_.run(here_->claim_and_remove(connection(), all_of_them, ample()));
+  ASSERT_TRUE(taken.has_value()) << taken.error().context;
+  other_->release();
+  const auto taken_there = there.get();
+  ASSERT_TRUE(taken_there.has_value()) << taken_there.error().context;
+  EXPECT_EQ(taken_there->removed, std::vector{Position{10}});
+  EXPECT_EQ(taken->removed, (std::vector{Position{20}, Position{30}}));
+  EXPECT_EQ(taken->remaining + taken_there->remaining, 0U);
+}
+
 TEST_F(MongoGateways, AnAddKnowsOfRemovalsElsewhereAndFillsNoGap) {
   ASSERT_TRUE(add(other_->store(), message("first"), ample()).has_value());
   const auto passing = add(*here_, message("passing"), ample());

@@ -189,6 +189,10 @@ class MemoryColdStore final : public ColdStore {
                                                                 Deadline deadline) override;
   Task<Result<std::vector<CopyResult>>> copy(std::vector<TierMessage> messages,
                                              Deadline deadline) override;
+  Task<Result<RemoveOutcome>> claim_and_remove(Connection connection, std::vector<MessageId> ids,
+                                               Deadline deadline) override {
+    return remove(std::move(connection), std::move(ids), deadline);
+  }
   Task<Result<std::uint64_t>> remove_expired(std::size_t most, Deadline deadline) override;
 
   // From now on every call fails, or none does. Counts the calls that came meanwhile.

@@ -241,6 +241,10 @@ class SteppedColdStore final : public ColdStore {
                                              Deadline d) override {
     return stepper_.around("copy", inner_.copy(std::move(messages), d));
   }
+  Task<Result<RemoveOutcome>> claim_and_remove(Connection c, std::vector<MessageId> ids,
+                                               Deadline d) override {
+    return stepper_.around("cold remove", inner_.claim_and_remove(std::move(c), std::move(ids), d));
+  }
   Task<Result<std::uint64_t>> remove_expired(std::size_t most, Deadline d) override {
     return stepper_.around("sweep", inner_.remove_expired(most, d));
   }

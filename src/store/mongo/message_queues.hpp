@@ -63,6 +63,8 @@ class MessageQueues {
   Result<RemoveOutcome> remove_all(const Connection& connection,
                                    const std::optional<RecipientDid>& recipient_did,
                                    Deadline deadline);
+  Result<RemoveOutcome> claim_and_remove(const Connection& connection,
+                                         const std::vector<MessageId>& ids, Deadline deadline);
   Result<std::uint64_t> remove_expired(std::size_t most, Deadline deadline);
 
   // Housekeeping.
@@ -193,8 +195,14 @@ class MessageQueues {
   void forget_figures(const Doomed& doomed);
   Result<std::uint64_t> remaining(const Connection& connection, Deadline deadline,
                                   bool removed_some);
-  Result<void> find_named(const RemoveOperation& remove, Deadline deadline,
-                          std::vector<Doomed>& doomed);
+  Result<void> find_named(const Connection& connection, const std::vector<MessageId>& ids,
+                          Deadline deadline, std::vector<Doomed>& doomed);
+  // Removes it if it is still there. Of several that do so, at whatever gateway, one gets it.
+  struct Got {
+    bool it = false;
+    std::optional<Error> failed;  // whether it is removed is open
+  };
+  Got get(const Doomed& doomed, Deadline deadline);
   Result<std::vector<RemoveOutcome>> remove_together(const Removes& removes, Deadline deadline);
 
   // copies.cpp

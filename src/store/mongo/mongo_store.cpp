@@ -209,6 +209,18 @@ Task<Result<RemoveOutcome>> MongoStore::remove_all(Connection connection,
              worker);
 }
 
+Task<Result<RemoveOutcome>> MongoStore::claim_and_remove(Connection connection,
+                                                         std::vector<MessageId> ids,
+                                                         Deadline deadline) {
+  mongo::Worker& worker = worker_of(connection);
+  auto call = [ids = std::move(ids)](MessageQueues& queues, const Operation& operation) {
+    return queues.claim_and_remove(operation.connection, ids, operation.deadline);
+  };
+  return ask(std::make_shared<CallOperation<RemoveOutcome>>(std::move(connection), deadline,
+                                                            std::move(call)),
+             worker);
+}
+
 Task<Result<std::vector<CopyResult>>> MongoStore::copy(std::vector<TierMessage> messages,
                                                        Deadline deadline) {
   return ask(std::make_shared<CopyOperation>(std::move(messages), deadline), copy_worker());

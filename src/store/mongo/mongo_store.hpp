@@ -60,6 +60,8 @@ class MongoStore final : public ColdStore {
   Task<Result<std::optional<PushToken>>> newest_push_token_cold(Connection connection,
                                                                 ColdPart part, std::size_t most,
                                                                 Deadline deadline) override;
+  Task<Result<RemoveOutcome>> claim_and_remove(Connection connection, std::vector<MessageId> ids,
+                                               Deadline deadline) override;
   Task<Result<std::vector<CopyResult>>> copy(std::vector<TierMessage> messages,
                                              Deadline deadline) override;
   Task<Result<std::uint64_t>> remove_expired(std::size_t most, Deadline deadline) override;

@@ -134,8 +134,8 @@ Result<MessageQueues::Taken> MessageQueues::take(const TakeQuery& query, const C
   return take_away(std::move(taken), std::move(doomed), operation);
 }
 
-// Removes one by one, for the answer to one removal says who got that message: of two gateways that
-// take at the same time each message goes to one. What comes too late stays.
+// One by one: of two gateways that take at the same time each message goes to one. What comes too
+// late stays.
 Result<MessageQueues::Taken> MessageQueues::take_away(Taken found, std::vector<Doomed> doomed,
                                                       const Operation& operation) {
   if (auto ready = prepare_removal(doomed, operation.deadline); !ready) {
@@ -144,20 +144,13 @@ Result<MessageQueues::Taken> MessageQueues::take_away(Taken found, std::vector<D
   Taken taken;
   std::int64_t bytes = 0;
   for (std::size_t i = 0; i < doomed.size() && !operation.answered(); ++i) {
-    auto removed = database_.remove_one(Table::messages, doomed[i].key);
-    // Whether an attempt without an answer was the one that removed it cannot be known. To be
-    // returned twice is better than to be lost.
-    const bool unsure = !removed;
-    if (unsure) {
-      removed = patiently(operation.deadline,
-                          [&] { return database_.remove_one(Table::messages, doomed[i].key); });
-    }
+    const Got got = get(doomed[i], operation.deadline);
     forget_figures(doomed[i]);
-    if (!unsure && *removed == 0) continue;
+    if (!got.it) continue;
     bytes += static_cast<std::int64_t>(doomed[i].size);
     taken.messages.push_back(std::move(found.messages[i]));
     taken.documents.push_back(std::move(found.documents[i]));
-    if (!removed) break;
+    if (got.failed) break;
   }
   const auto count = static_cast<std::int64_t>(taken.messages.size());
   const Queue* queue = remembered(operation.connection);

@@ -245,11 +245,12 @@ Result<std::uint64_t> MessageQueues::remaining(const Connection& connection, Dea
   return left;
 }
 
-Result<void> MessageQueues::find_named(const RemoveOperation& remove, Deadline deadline,
+Result<void> MessageQueues::find_named(const Connection& connection,
+                                       const std::vector<MessageId>& ids, Deadline deadline,
                                        std::vector<Doomed>& doomed) {
-  for (std::size_t from = 0; from < remove.ids.size(); from += kIdsAtOnce) {
-    const auto part = std::span(remove.ids).subspan(from);
-    Document filter = connection_filter(remove.connection);
+  for (std::size_t from = 0; from < ids.size(); from += kIdsAtOnce) {
+    const auto part = std::span(ids).subspan(from);
+    Document filter = connection_filter(connection);
     filter_by_ids(filter, part.first(std::min(kIdsAtOnce, part.size())),
                   state_.old_documents.load());
     if (auto found = find_doomed(filter, 0, deadline, doomed); !found) return found;
@@ -261,7 +262,8 @@ Result<std::vector<RemoveOutcome>> MessageQueues::remove_together(const Removes&
                                                                   Deadline deadline) {
   const Find find_all = [&](std::vector<Doomed>& found) -> Result<void> {
     for (const auto& remove : removes) {
-      if (auto done = find_named(*remove, deadline, found); !done) return done;
+      auto done = find_named(remove->connection, remove->ids, deadline, found);
+      if (!done) return done;
     }
     return {};
   };
@@ -309,6 +311,47 @@ Result<RemoveOutcome> MessageQueues::remove_all(const Connection& connection,
   }
   const auto left = remaining(connection, deadline, !doomed->empty());
   if (!left) return after_removing(*doomed, left.error());
+  outcome.remaining = *left;
+  return outcome;
+}
+
+MessageQueues::Got MessageQueues::get(const Doomed& doomed, Deadline deadline) {
+  const auto remove = [&] { return database_.remove_one(Table::messages, doomed.key); };
+  const auto removed = remove();
+  if (removed) return {*removed > 0, {}};
+  // Whether an attempt without an answer was the one that removed it cannot be known. To be
+  // returned twice is better than to be lost.
+  const auto again = patiently(deadline, remove);
+  return {true, again ? std::nullopt : std::optional(again.error())};
+}
+
+// What comes too late stays.
+Result<RemoveOutcome> MessageQueues::claim_and_remove(const Connection& connection,
+                                                      const std::vector<MessageId>& ids,
+                                                      Deadline deadline) {
+  std::vector<Doomed> doomed;
+  if (auto found = find_named(connection, ids, deadline, doomed); !found) {
+    return std::unexpected(found.error());
+  }
+  std::erase_if(doomed, [](const Doomed& one) { return one.expired; });
+  if (auto ready = prepare_removal(doomed, deadline); !ready) return std::unexpected(ready.error());
+  RemoveOutcome outcome;
+  std::int64_t bytes = 0;
+  for (const Doomed& one : doomed) {
+    if (deadline.passed()) break;
+    Got got = get(one, deadline);
+    if (got.failed) {
+      got.failed->effect = Error::Effect::unknown;
+      return std::unexpected(std::move(*got.failed));
+    }
+    forget_figures(one);
+    if (!got.it) continue;
+    bytes += static_cast<std::int64_t>(one.size);
+    outcome.removed.push_back(one.position);
+  }
+  state_.count(-static_cast<std::int64_t>(outcome.removed.size()), -bytes, 0);
+  const auto left = remaining(connection, deadline, !outcome.removed.empty());
+  if (!left) return after_removing(outcome.removed, left.error());
   outcome.remaining = *left;
   return outcome;
 }
