@@ -42,7 +42,6 @@ export class World {
     }
     const addresses = urls ?? this.server.urls;
     const ordered = { a: addresses, b: [...addresses].reverse() };
-    this.gateways = addresses.length;
     this.balancer = await Balancer.start();
     this.stops.push(() => this.balancer.stop());
     const shared = { keys: new Map(), storage: new MemoryStorage(credo) };
