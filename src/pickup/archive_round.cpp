@@ -44,6 +44,7 @@ Task<bool> Archiver::Round::run(std::vector<std::uint32_t> partitions) {
 void Archiver::Round::failed(const Error& error) {
   ++failures_;
   ++report_.failures;
+  report_.stuck = true;
   ports_.metrics.archive_failures.add();
   if (!report_.first_failure) report_.first_failure = error;
 }

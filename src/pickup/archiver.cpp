@@ -88,9 +88,23 @@ Task<void> Archiver::pass_in_background() {
   plan_next_pass(co_await pass(Deadline::after(options_.pass_time)));
 }
 
-void Archiver::plan_next_pass(const PassReport& report) {
+// How old the messages are is known of those that were claimed. While nothing can be, what was
+// overdue stays so.
+void Archiver::note_lag(const PassReport& report) {
+  const auto now = ports_.clock.steady_now();
+  std::chrono::milliseconds lag = report.lag;
+  if (ports_.cold && report.stuck && lag_at_) {
+    const auto since = std::chrono::duration_cast<std::chrono::milliseconds>(now - *lag_at_);
+    lag = std::max(lag, lag_ + since);
+  }
+  lag_ = lag;
+  lag_at_ = now;
   ports_.metrics.archive_lag_seconds.set(
-      std::chrono::duration_cast<std::chrono::seconds>(report.lag).count());
+      std::chrono::duration_cast<std::chrono::seconds>(lag).count());
+}
+
+void Archiver::plan_next_pass(const PassReport& report) {
+  note_lag(report);
   const bool was_failing = pause_.count() > 0;
   if (!report.first_failure) {
     if (was_failing) log::info(ports_.cold ? "archiving goes on" : "clearing up goes on");

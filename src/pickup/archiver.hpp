@@ -67,6 +67,7 @@ class Archiver {
     std::uint64_t expired = 0;
     // How much longer than the threshold the oldest message found had waited.
     std::chrono::milliseconds lag{0};
+    bool stuck = false;  // a step of the move failed
     std::optional<Error> first_failure;
   };
 
@@ -94,6 +95,7 @@ class Archiver {
   Task<void> sweep(PassReport& report);
   std::vector<std::uint32_t> partitions_in_order();
   void plan_next_pass(const PassReport& report);
+  void note_lag(const PassReport& report);
   bool ends(Deadline deadline) const { return stopping_ || deadline.passed(); }
 
   const Ports ports_;
@@ -103,7 +105,9 @@ class Archiver {
   std::mt19937_64 dice_;
   std::chrono::steady_clock::time_point next_pass_{};
   std::chrono::steady_clock::time_point next_sweep_{};
-  std::chrono::milliseconds pause_{0};  // after the last failure
+  std::chrono::milliseconds pause_{0};                           // after the last failure
+  std::chrono::milliseconds lag_{0};                             // as of the end of the last pass
+  std::optional<std::chrono::steady_clock::time_point> lag_at_;  // that end
   bool stopping_ = false;
   TaskGroup background_;
 };

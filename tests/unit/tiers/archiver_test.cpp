@@ -332,6 +332,31 @@ TEST_F(ArchiverTest, KeepsItsLeasesWhileItWorks) {
   EXPECT_EQ(pass.report->leases_lost, 0U);
 }
 
+TEST_F(ArchiverTest, TheLagGrowsWhileNothingCanBeClaimed) {
+  Executor::Scope scope(loop_);
+  add_old({"m-1"});
+  Stepped refusing(*this, options());
+  refusing.steps.stop_at_steps(false);
+  bool refused = true;
+  refusing.steps.faults([&](std::string_view name) {
+    return refused && name == "claim" ? Stepper::Fault::refused : Stepper::Fault::none;
+  });
+  const auto lag_after = [&](seconds time) {
+    for (seconds passed{0}; passed < time; passed += seconds(1)) {
+      clock_.advance(seconds(1));
+      refusing.archiver.tick();
+    }
+    return metrics_.archive_lag_seconds.value();
+  };
+  const auto at_first = lag_after(seconds(60));
+  const auto later = lag_after(seconds(120));
+  refused = false;
+  EXPECT_GT(at_first, 0);
+  EXPECT_GT(later, at_first + 60);
+  EXPECT_EQ(lag_after(seconds(120)), 0);
+  EXPECT_EQ(in_cold(), Ids{"m-1"});
+}
+
 TEST_F(ArchiverTest, EndsAfterItsPresentStepWhenItIsStopped) {
   Executor::Scope scope(loop_);
   Archiver::Options limits = options();

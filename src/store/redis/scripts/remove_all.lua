@@ -1,3 +1,4 @@
+#!lua flags=allow-oom
 -- Removes a stretch of the queue, or what it holds for one recipient.
 -- KEYS: as in queue.lua
 -- ARGV: 1 now (ms); 2 idempotency window (ms); 3 prefix of the keys of remembered ids; 4 the entry
