@@ -30,7 +30,7 @@ constexpr std::chrono::milliseconds kArchiverTick{100};
 class ArchiverThread {
  public:
   ArchiverThread(Archiver::Ports ports, Archiver::Options options) : archiver_(ports, options) {}
-  ~ArchiverThread() { stop(); }
+  ~ArchiverThread() { stop(Deadline::never()); }
 
   void start() {
     thread_.every(kArchiverTick, [this] { tick(); });
@@ -38,16 +38,23 @@ class ArchiverThread {
     running_ = true;
   }
 
-  // Waits for the step in hand, whose calls have deadlines.
-  void stop() {
-    if (!std::exchange(running_, false)) return;
+  void begin_stop() {
+    if (!running_) return;
     thread_.run([this] {
       ending_ = true;
       archiver_.begin_stop();
     });
-    idle_.get_future().wait();
+  }
+
+  // Waits for the step in hand; false: it goes on.
+  bool stop(Deadline deadline) {
+    if (!running_) return true;
+    begin_stop();
+    if (idle_told_.wait_until(deadline.at) != std::future_status::ready) return false;
+    running_ = false;
     thread_.stop();
     thread_.join();
+    return true;
   }
 
  private:
@@ -59,6 +66,7 @@ class ArchiverThread {
   Archiver archiver_;
   IoThread thread_{"mpr-archive"};
   std::promise<void> idle_;
+  std::future<void> idle_told_ = idle_.get_future();
   bool ending_ = false;   // its thread only
   bool told_ = false;     // its thread only
   bool running_ = false;  // the owner's thread only
@@ -68,7 +76,7 @@ class ArchiverThread {
 class RedisStorage final : public Storage, public MigrationTarget {
  public:
   explicit RedisStorage(Ports ports) : ports_(ports) {}
-  ~RedisStorage() override { end_background(); }
+  ~RedisStorage() override { end_background(Deadline::never()); }
 
   // The servers and the stores on them.
   Result<void> open_stores(const Settings& settings);
@@ -88,9 +96,13 @@ class RedisStorage final : public Storage, public MigrationTarget {
   void begin_background() override {
     if (archiver_) archiver_->start();
   }
-  void end_background() override {
-    if (archiver_) archiver_->stop();
+  void stop_background() override {
+    if (archiver_) archiver_->begin_stop();
+  }
+  bool end_background(Deadline deadline) override {
+    const bool ended = !archiver_ || archiver_->stop(deadline);
     if (directory_) directory_->leave();
+    return ended;
   }
 
  private:

@@ -3,10 +3,14 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <iostream>
+#include <mutex>
+#include <stop_token>
+#include <thread>
 
 #include "app/build_info.hpp"
 #include "app/commands.hpp"
@@ -25,6 +29,8 @@ namespace {
 
 // A limit of open files that is no limit should not make the number of connections one either.
 constexpr std::uint64_t kDefaultConnections = 1'000'000;
+// How long after the drain timeout a process ends that waits for Redis or the database.
+constexpr std::chrono::milliseconds kBeyondDrain{1'500};
 
 // Written beside its place and renamed, so that a reader sees all of it or nothing.
 Result<void> write_ports_file(const std::filesystem::path& path, const Node& node) {
@@ -98,6 +104,21 @@ void log_ready(const Node& node, const Settings& settings, const Configuration& 
                       {"pid", getpid()}});
 }
 
+// Nothing is lost: what was answered is where the mode keeps it.
+[[noreturn]] void end_at_once() {
+  log::warn("stopped while Redis or the database still owed answers");
+  std::_Exit(0);
+}
+
+// Ends the process after so long, unless it is told to stop before. For a thread of its own.
+void end_after(std::stop_token stopped, std::chrono::milliseconds time) {
+  std::mutex mutex;
+  std::condition_variable_any told;
+  std::unique_lock lock(mutex);
+  told.wait_for(lock, stopped, time, [] { return false; });
+  if (!stopped.stop_requested()) end_at_once();
+}
+
 int serve(const Configuration& configuration, StopSignals& signals) {
   const auto started = std::chrono::steady_clock::now();
   Settings settings = configuration.settings;
@@ -125,10 +146,11 @@ int serve(const Configuration& configuration, StopSignals& signals) {
   const int signal = signals.wait();
   log::info("draining; a second signal ends the process at once", {{"signal", strsignal(signal)}});
   signals.exit_on_next();
-  if (!(*node)->drain()) {
-    log::warn("stopped while Redis or the database still owed answers");
-    std::_Exit(0);
+  std::jthread limit;
+  if (settings.backend == Backend::redis) {
+    limit = std::jthread(end_after, settings.drain_timeout + kBeyondDrain);
   }
+  if (!(*node)->drain()) end_at_once();
   node->reset();
   log::info("stopped");
   return 0;

@@ -46,8 +46,12 @@ class Storage {
 
   // Moves messages between tiers from here on. Once, when the listener is set.
   virtual void begin_background() {}
-  // Ends that, and tells other gateways that this one is going. Blocks for seconds at most.
-  virtual void end_background() {}
+  // Ends that after the step in hand; does not wait.
+  virtual void stop_background() {}
+  // Waits for that end until the deadline, and tells other gateways that this one is going, for
+  // which it takes another second at most. False: something still waits for Redis or the database,
+  // so that the storage must not be destroyed yet.
+  virtual bool end_background(Deadline) { return true; }
 };
 
 }  // namespace mpr

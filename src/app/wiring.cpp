@@ -1,5 +1,6 @@
 #include "app/wiring.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -21,6 +22,9 @@
 namespace mpr {
 
 namespace {
+
+// What the background has at the end, also if the sockets have nothing.
+constexpr std::chrono::milliseconds kLeastForBackground{500};
 
 Server::Options server_options(const Settings& settings) {
   return {.bind = settings.bind,
@@ -74,11 +78,13 @@ void report(const Storage::Finding& finding, std::vector<std::string>& warnings)
 // The members stand in the order of who outlives whom: each uses only those above it.
 class Node::Parts {
  public:
-  explicit Parts(const Settings& settings) : server(server_options(settings), metrics) {}
+  explicit Parts(const Settings& settings)
+      : server(server_options(settings), metrics), drain_timeout(settings.drain_timeout) {}
   ~Parts() { stop(); }
 
   Result<void> start(const Settings& settings, std::vector<std::string> warnings);
-  void stop();
+  // False: background work still waits for Redis or the database.
+  bool stop();
 
   SystemClock clock;
   RandomIds ids{clock};
@@ -91,6 +97,7 @@ class Node::Parts {
   std::unique_ptr<Pages> pages;
   std::unique_ptr<OpsServer> ops;
 
+  const std::chrono::milliseconds drain_timeout;
   GatewayId gateway;  // this process among others
   std::uint16_t ws_port = 0;
   std::uint16_t app_port = 0;
@@ -146,17 +153,20 @@ Result<void> Node::Parts::start(const Settings& settings, std::vector<std::strin
   return {};
 }
 
-void Node::Parts::stop() {
+bool Node::Parts::stop() {
+  const Deadline deadline = Deadline::after(std::max(drain_timeout, kLeastForBackground));
   const bool served = std::exchange(serving, false);
   if (served) {
     pages->begin_draining();
+    storage->stop_background();
     server.drain();
   }
   // From here on the directory calls the service no more; what it started is waited for below.
-  if (storage) storage->end_background();
+  const bool ended = !storage || storage->end_background(deadline);
   if (served) server.join();
   if (pushing) pushing->drain();
   if (ops) ops->stop();
+  return ended && (!service || !service->busy());
 }
 
 Node::Node(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
@@ -175,9 +185,6 @@ std::uint16_t Node::ws_port() const noexcept { return parts_->ws_port; }
 std::uint16_t Node::app_port() const noexcept { return parts_->app_port; }
 const GatewayId& Node::gateway() const noexcept { return parts_->gateway; }
 std::size_t Node::restored_sessions() const noexcept { return parts_->restored; }
-bool Node::drain() {
-  parts_->stop();
-  return !parts_->service->busy();
-}
+bool Node::drain() { return parts_->stop(); }
 
 }  // namespace mpr

@@ -37,9 +37,9 @@ class Node {
   std::size_t restored_sessions() const noexcept;
 
   // Not ready from now on; takes no new connections, finishes the calls in hand, closes each socket
-  // with 1012, ends all threads. Bounded by the drain timeout plus a second, and by a few more when
-  // Redis or MongoDB do not answer. False: background work still waits for one of these, so that
-  // the node must not be destroyed; the process may end.
+  // with 1012, ends all threads. Bounded by the drain timeout plus two seconds, and by another
+  // drain timeout if push providers do not answer. False: background work still waits for Redis or
+  // MongoDB, so that the node must not be destroyed; the process may end.
   [[nodiscard]] bool drain();
 
  private:

@@ -22,7 +22,7 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kShortDeadline{2'000};    // of everything but heartbeats
-constexpr milliseconds kGoodbyeDeadline{1'000};  // of each step of it
+constexpr milliseconds kGoodbyeDeadline{1'000};  // of all of it
 constexpr milliseconds kWithdrawalInterval{1'000};
 constexpr milliseconds kLookInterval{100};  // at most
 constexpr std::size_t kWithdrawalsAtOnce = 1'000;
@@ -130,16 +130,16 @@ void RedisDirectory::leave() {
     left_ = true;
     spawn(say_goodbye(said));
   });
-  said->get_future().wait();  // each step has a deadline
+  said->get_future().wait();  // it has a deadline
   inbox_->close();
 }
 
 Task<void> RedisDirectory::say_goodbye(std::shared_ptr<std::promise<void>> said) {
-  co_await send_beacons();
-  const auto gone =
-      co_await client_.eval(redis::scripts::leave(), {gateways_key_}, {options_.self.value},
-                            Repeat::safe, Deadline::after(kGoodbyeDeadline));
-  const auto told = co_await say_to_everybody(redis::Left(), Deadline::after(kGoodbyeDeadline));
+  const Deadline deadline = Deadline::after(kGoodbyeDeadline);
+  co_await send_beacons(deadline);
+  const auto gone = co_await client_.eval(redis::scripts::leave(), {gateways_key_},
+                                          {options_.self.value}, Repeat::safe, deadline);
+  const auto told = co_await say_to_everybody(redis::Left(), deadline);
   if (!gone || !told) {
     log::warn("could not tell other gateways that this one ends: they find out by its heartbeats");
   }
@@ -186,7 +186,7 @@ void RedisDirectory::look_around() {
   if (!beating_ && now >= next_beat_) spawn(beat_once());
   if (!beaconing_ && now >= next_beacons_) {
     next_beacons_ = now + options_.beacon_interval;
-    spawn(send_beacons());
+    spawn(send_beacons(Deadline::after(kShortDeadline)));
   }
   if (!withdrawing_ && now >= next_withdrawal_) {
     next_withdrawal_ = now + kWithdrawalInterval;
@@ -292,14 +292,13 @@ void RedisDirectory::on_left(const GatewayId& gateway) {
   note_gap("a gateway left");
 }
 
-Task<void> RedisDirectory::send_beacons() {
+Task<void> RedisDirectory::send_beacons(Deadline deadline) {
   const Running running(beaconing_);
   std::vector<redis::SentNumbers::Due> due;
   {
     std::lock_guard lock(numbers_mutex_);
     due = numbers_.due();
   }
-  const Deadline deadline = Deadline::after(kShortDeadline);
   for (const auto& [receiver, last] : due) {
     const auto heard = co_await client_.publish(keys_.gateway_channel(receiver),
                                                 encode(redis::Beacon{last}), deadline);

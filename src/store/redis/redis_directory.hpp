@@ -121,7 +121,7 @@ class RedisDirectory final : public LiveDirectory {
   Task<Result<void>> beat(Deadline deadline);
   Task<void> beat_once();
   void apply(const redis::Attendance& attendance, SteadyPoint sent, SteadyPoint answered);
-  Task<void> send_beacons();
+  Task<void> send_beacons(Deadline deadline);
   Task<void> send_superseded(std::vector<GatewayId> former, Connection connection, Epoch newer);
   Task<void> withdraw_records();
   Task<bool> strike_off();
