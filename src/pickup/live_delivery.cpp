@@ -117,7 +117,7 @@ Task<Result<bool>> PickupService::has_session(Caller caller, ConnectionId connec
 // In doubt, when the directory does not answer, the session stays.
 Task<bool> PickupService::verify(Connection connection, Epoch epoch, Deadline deadline) {
   const auto place = co_await ports_.directory.find(connection, deadline);
-  if (!place) log::warn("could not look up a live session", {{"reason", place.error().context}});
+  if (!place) log::warn(logged_.lookups, "could not look up a live session", place.error());
   co_return !place || !*place || is_newest(std::move(connection), epoch, **place);
 }
 
@@ -131,7 +131,7 @@ Task<bool> PickupService::renew(Connection connection, Epoch epoch, Deadline dea
   if (!view || view->epoch != epoch) co_return false;
   const auto place = co_await ports_.directory.renew(connection, std::move(view->session_id), epoch,
                                                      view->cursor, deadline);
-  if (!place) log::warn("could not renew a live session", {{"reason", place.error().context}});
+  if (!place) log::warn(logged_.renewals, "could not renew a live session", place.error());
   co_return !place || is_newest(std::move(connection), epoch, *place);
 }
 
@@ -242,7 +242,7 @@ Task<PickupService::PumpOutcome> PickupService::pump_once(Connection connection)
   const auto messages = co_await ports_.store.take(std::move(query), deadline);
   if (messages) co_return send_pumped(connection, *step, *messages);
 
-  log::warn("could not read a queue for live delivery", {{"reason", messages.error().context}});
+  log::warn(logged_.reads, "could not read a queue for live delivery", messages.error());
   std::lock_guard lock(shard.mutex);
   shard.sessions.end_pump(connection, *step, LiveSessions::PumpEnd::blocked);
   co_return PumpOutcome();
@@ -356,7 +356,7 @@ Task<void> PickupService::broadcast_all(Connection connection, Epoch orphan,
     const auto sent =
         co_await ports_.directory.broadcast(connection, orphan, std::move(message), deadline);
     if (sent) continue;
-    log::warn("could not broadcast a message", {{"reason", sent.error().context}});
+    log::warn(logged_.broadcasts, "could not broadcast a message", sent.error());
     co_return;
   }
 }
@@ -431,7 +431,7 @@ Task<void> PickupService::remind(Connection connection, MessageId overdue, PushR
   const auto token =
       co_await ports_.store.newest_push_token(connection, Deadline::after(kBackgroundDeadline));
   if (!token) {
-    log::warn("could not look for a push token", {{"reason", token.error().context}});
+    log::warn(logged_.tokens, "could not look for a push token", token.error());
     co_return;
   }
   consider_push(std::move(connection), std::move(overdue), *token, reason);

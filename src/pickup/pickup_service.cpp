@@ -245,7 +245,7 @@ Task<bool> PickupService::reach_elsewhere(Connection connection, StoredMessage m
     if (found) {
       place = *found;
     } else {
-      log::warn("could not look up a live session", {{"reason", found.error().context}});
+      log::warn(logged_.lookups, "could not look up a live session", found.error());
     }
   }
   if (!place || place->gateway == ports_.directory.self()) co_return false;
@@ -254,7 +254,7 @@ Task<bool> PickupService::reach_elsewhere(Connection connection, StoredMessage m
     const auto announced =
         co_await ports_.directory.announce(connection, *place, message.position, deadline);
     if (announced) co_return true;
-    log::warn("could not announce a message", {{"reason", announced.error().context}});
+    log::warn(logged_.announcements, "could not announce a message", announced.error());
     presence = Presence::lost;
   }
   if (presence == Presence::lost) {

@@ -15,6 +15,7 @@
 #include <string>
 #include <vector>
 
+#include "base/log_limit.hpp"
 #include "base/metrics.hpp"
 #include "base/task.hpp"
 #include "core/live_sessions.hpp"
@@ -185,6 +186,17 @@ class PickupService final : public LiveDirectoryListener {
   std::array<std::unique_ptr<Shard>, kShards> shards_;
   OrphansElsewhere orphans_elsewhere_;
   TaskGroup background_;
+  // Lines of which an outage has one for each message or session.
+  struct LogLimits {
+    static constexpr std::chrono::seconds kInterval{5};
+    log::Limit lookups{kInterval};
+    log::Limit renewals{kInterval};
+    log::Limit reads{kInterval};
+    log::Limit announcements{kInterval};
+    log::Limit broadcasts{kInterval};
+    log::Limit tokens{kInterval};
+  };
+  LogLimits logged_;
   SteadyPoint next_retry_{};  // tick() only
   std::mutex unended_mutex_;
   std::vector<LiveSessions::Ended> unended_;  // guarded by unended_mutex_

@@ -11,6 +11,7 @@ namespace mpr::mongo {
 namespace {
 
 constexpr int kDuplicateKey = 11000;
+constexpr std::uint32_t kMaxTimeExpired = 50;
 
 // What the URI leaves open. The driver's own figures (30 s, 10 s, 5 min) would hold a thread for
 // much longer than anybody waits for an answer.
@@ -83,6 +84,14 @@ bool has_elements(const bson_t& reply, const char* key) {
   bson_iter_t inner;
   return at && BSON_ITER_HOLDS_ARRAY(&*at) && bson_iter_recurse(&*at, &inner) &&
          bson_iter_next(&inner);
+}
+
+// A database that had not enough time for one question can be used all the same.
+std::unexpected<Error> of_question(std::unexpected<Error> failure, const bson_error_t& error) {
+  if (error.domain == MONGOC_ERROR_SERVER && error.code == kMaxTimeExpired) {
+    failure.error().code = Errc::deadline_exceeded;
+  }
+  return failure;
 }
 
 }  // namespace
@@ -219,7 +228,7 @@ Result<void> Database::find(Table table, const Query& query, Deadline deadline,
   bson_error_t error{};
   const bool failed = mongoc_cursor_error(cursor, &error);
   mongoc_cursor_destroy(cursor);
-  if (failed) return failure(error);
+  if (failed) return of_question(failure(error), error);
   if (late) return fail(Errc::deadline_exceeded, "MongoDB: the answer was too long for the time");
   return {};
 }
@@ -233,7 +242,7 @@ Result<std::uint64_t> Database::count(Table table, const Document& filter, Deadl
   bson_destroy(&reply.bson);
   const bool done = mongoc_collection_read_command_with_opts(collection(table), command.get(),
                                                              nullptr, nullptr, &reply.bson, &error);
-  if (!done) return failure(error);
+  if (!done) return of_question(failure(error), error);
   const auto counted = read_integer(reply.bson, "n");
   if (!counted) return fail(Errc::unavailable, "MongoDB: a count without a number");
   return static_cast<std::uint64_t>(*counted);

@@ -1,6 +1,7 @@
 #include "store/mongo/store_state.hpp"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.hpp"
 
@@ -46,7 +47,7 @@ void StoreState::healthy() {
   std::lock_guard lock(mutex_);
   if (!trouble_) return;
   trouble_.reset();
-  log::info("MongoDB answers again");
+  if (std::exchange(said_, false)) log::info("MongoDB answers again");
 }
 
 void StoreState::failed(const Error& error) {
@@ -55,6 +56,11 @@ void StoreState::failed(const Error& error) {
   std::lock_guard lock(mutex_);
   if (!trouble_) log::error("MongoDB cannot be used", {{"reason", error.context}});
   trouble_ = error;
+  if (said_) return;
+  const auto times = troubles_said_.happened();
+  if (times == 0) return;
+  log::error("MongoDB cannot be used", {{"reason", error.context}, {"times", times}});
+  said_ = true;
 }
 
 Result<void> StoreState::ready() const {

@@ -8,6 +8,7 @@
 #include <mutex>
 #include <optional>
 
+#include "base/log_limit.hpp"
 #include "base/metrics.hpp"
 #include "core/ports.hpp"
 #include "store/mongo/database.hpp"
@@ -54,6 +55,8 @@ class StoreState {
   std::condition_variable wake_;
   StoreTotals totals_;            // guarded by mutex_
   std::optional<Error> trouble_;  // guarded by mutex_
+  bool said_ = false;             // guarded by mutex_: this trouble has its line
+  log::Limit troubles_said_{std::chrono::seconds(10)};
 };
 
 }  // namespace mpr::mongo

@@ -79,6 +79,7 @@ class InterceptedDirectory final : public LiveDirectory, private LiveDirectoryLi
   // Runs once, after the next open() took effect and before its caller hears of it.
   void after_open(std::function<void()> action) { after_open_ = std::move(action); }
   void refuse_close(bool yes) { refuse_close_ = yes; }
+  void refuse_find(bool yes) { refuse_find_ = yes; }
   // What other gateways report gets lost.
   void deafen(bool yes) { deaf_ = yes; }
   // Sessions at that gateway are found, but it died a moment ago.
@@ -99,7 +100,8 @@ class InterceptedDirectory final : public LiveDirectory, private LiveDirectoryLi
   }
   Task<Result<std::optional<SessionPlace>>> find(Connection connection,
                                                  Deadline deadline) override {
-    return inner_.find(std::move(connection), deadline);
+    if (refuse_find_) co_return fail(Errc::unavailable, "refused");
+    co_return co_await inner_.find(std::move(connection), deadline);
   }
   Task<Result<bool>> moved_on(Connection connection, SessionId session_id,
                               Deadline deadline) override {
@@ -152,6 +154,7 @@ class InterceptedDirectory final : public LiveDirectory, private LiveDirectoryLi
   LiveDirectoryListener* listener_ = nullptr;
   std::function<void()> after_open_;
   std::atomic<bool> refuse_close_ = false;
+  std::atomic<bool> refuse_find_ = false;
   std::atomic<bool> deaf_ = false;
   std::atomic<std::size_t> renewals_ = 0;
   GatewayId lost_;

@@ -2,6 +2,7 @@
 // phone for nothing, or let one slow socket hold up the others.
 #include <gtest/gtest.h>
 
+#include "tests/support/log_capture.hpp"
 #include "tests/unit/pickup/gateway_bed.hpp"
 
 namespace mpr {
@@ -120,6 +121,15 @@ TEST_F(LostWakeUpTest, ADirectoryThatRefusedToCloseIsAskedAgain) {
   EXPECT_FALSE(there.live("c"));
   ASSERT_TRUE(there.add("c", "2", kToken));
   EXPECT_EQ(there.push.reasons(), std::vector{PushReason::message_added});
+}
+
+TEST_F(LostWakeUpTest, ADirectoryThatAnswersNobodyIsNotALineForEachMessage) {
+  const test::LogCapture logs;
+  here.directory.refuse_find(true);
+  for (int i = 0; i < 100; ++i) ASSERT_TRUE(here.add("c", "1"));
+  const auto lines = logs.with("could not look up a live session").size();
+  EXPECT_GE(lines, 1U);
+  EXPECT_LT(lines, 10U);
 }
 
 TEST_F(LostWakeUpTest, AStoreThatFailedWhenASessionEndedIsAskedAgainForThePush) {
