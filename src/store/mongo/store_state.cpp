@@ -54,7 +54,6 @@ void StoreState::failed(const Error& error) {
   if (error.code != Errc::unavailable) return;
   metrics.store_errors.add();
   std::lock_guard lock(mutex_);
-  if (!trouble_) log::error("MongoDB cannot be used", {{"reason", error.context}});
   trouble_ = error;
   if (said_) return;
   const auto times = troubles_said_.happened();
