@@ -53,18 +53,22 @@ void check_mongodb(const Settings& settings, const Report& report) {
     report(Verdict::warning,
            "the readPreference in MONGODB_URI is not used: every read asks the primary");
   }
-  constexpr std::string_view kGoesOn =
-      ": the start goes on without it, and /readyz says 503 until it answers";
+  // With durable, what is left in Redis is moved before anybody reads.
+  const std::string goes_on =
+      std::string(": the start goes on without it") +
+      (settings.durability == DurabilityMode::durable ? ", unless messages are left in Redis"
+                                                      : "") +
+      ", and /readyz says 503 until it answers";
   const auto found = describe_mongodb(mongo_options(settings));
   if (!found) {
     const bool may_come =
         found.error().code == Errc::unavailable || found.error().code == Errc::deadline_exceeded;
     return report(may_come ? Verdict::warning : Verdict::bad,
-                  "MONGODB_URI: " + found.error().context + std::string(may_come ? kGoesOn : ""));
+                  "MONGODB_URI: " + found.error().context + (may_come ? goes_on : ""));
   }
   report(Verdict::good, found->sentence());
   if (found->kind == MongoDescription::Kind::replica_set && found->primary.empty()) {
-    report(Verdict::warning, "the replica set has no primary at present" + std::string(kGoesOn));
+    report(Verdict::warning, "the replica set has no primary at present" + goes_on);
   }
 }
 
