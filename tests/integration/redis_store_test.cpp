@@ -513,6 +513,7 @@ TEST_F(RedisStoreTest, AFullServerLetsEverythingGoAndRecoversByItself) {
   for (int i = 0; bed.run(bed.store->add(message_to("c", std::string(2000, 'x')), soon())); ++i) {
     ASSERT_LT(i, 10000) << "the server takes everything";
   }
+  EXPECT_NO_THROW(StoreOnRedis(server_, store_options(), clock_)) << "a gateway that starts now";
 
   EXPECT_EQ(bed.get(bed.store->remove(c, {own[0]}, soon())).removed.size(), 1U);
   EXPECT_EQ(bed.get(bed.store->remove(c, {MessageId("1")}, soon())).removed.size(), 1U);

@@ -1,5 +1,6 @@
 // What stands in Redis about a whole installation, under <prefix>:meta: the format of the data and
 // the number of partitions, which never changes (see keys.hpp). RedisStore::open() writes it first.
+// It is read before it is written: a full Redis takes no writes, and gateways start on it.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ Task<Result<std::optional<Installation>>> read_installation(Client& client, Keys
 // Whether a gateway with these keys can use it; the error says what differs.
 Result<void> check_installation(const Installation& installation, const Keys& keys);
 
-// Writes it back if it is gone, which happens when somebody empties Redis under running gateways;
-// true: it was.
+// Writes it if it is not there: nobody has used the prefix, or somebody has emptied Redis under
+// running gateways. True: it was not.
 Task<Result<bool>> restore_installation(Client& client, Keys keys, Deadline deadline);
 
 }  // namespace mpr::redis

@@ -3,6 +3,7 @@
 #include <random>
 #include <utility>
 
+#include "store/redis/installation.hpp"
 #include "store/redis/queue_census.hpp"
 #include "store/redis/queue_patrol.hpp"
 #include "store/redis/scripts.hpp"
@@ -11,7 +12,6 @@ namespace mpr {
 
 namespace {
 
-constexpr std::string_view kFormat = "1";
 constexpr std::chrono::seconds kRefusalIsRemembered{3};
 constexpr std::chrono::seconds kMissingReplicaIsRemembered{10};
 
@@ -23,26 +23,6 @@ std::string random_nonce_base() {
   std::string base;
   for (int i = 0; i < 6; ++i) base += kDigits[source() % kDigits.size()];
   return base;
-}
-
-Result<void> check_installation(const redis::Value& answer, const RedisStore::Options& options) {
-  if (!answer.is_array() || answer.items.size() != 2) {
-    return fail(Errc::internal, "Redis answered something unexpected about the installation");
-  }
-  const std::string& format = answer.items[0].text;
-  const std::string& partitions = answer.items[1].text;
-  if (format != kFormat) {
-    return fail(Errc::invalid_argument, "the data in Redis under the prefix \"" + options.prefix +
-                                            "\" has format " + format +
-                                            ", this program reads format " + std::string(kFormat));
-  }
-  if (partitions != std::to_string(options.partitions)) {
-    return fail(Errc::invalid_argument,
-                "the data in Redis under the prefix \"" + options.prefix + "\" is kept in " +
-                    partitions + " partitions, this gateway is configured for " +
-                    std::to_string(options.partitions) + ": the number cannot be changed");
-  }
-  return {};
 }
 
 }  // namespace
@@ -67,18 +47,13 @@ RedisStore::~RedisStore() = default;
 Task<Result<std::unique_ptr<RedisStore>>> RedisStore::open(redis::Client& client, Options options,
                                                            Clock& clock, Metrics& metrics,
                                                            Deadline deadline) {
-  const std::string key = redis::Keys(options.prefix, options.partitions).of_installation("meta");
-  const std::string partitions = std::to_string(options.partitions);
-  redis::Request request(key);
-  request.add({"HSETNX", key, "format", kFormat}, redis::Repeat::safe);
-  request.add({"HSETNX", key, "partitions", partitions}, redis::Repeat::safe);
-  request.add({"HMGET", key, "format", "partitions"}, redis::Repeat::safe);
-  const auto answers = co_await client.run(std::move(request), deadline);
-  if (!answers) co_return std::unexpected(answers.error().error);
-  for (const redis::Value& answer : *answers) {
-    if (answer.is_error()) co_return std::unexpected(redis::error_of(answer));
-  }
-  if (auto checked = check_installation(answers->back(), options); !checked) {
+  const redis::Keys keys(options.prefix, options.partitions);
+  const auto made = co_await redis::restore_installation(client, keys, deadline);
+  if (!made) co_return std::unexpected(made.error());
+  const auto found = co_await redis::read_installation(client, keys, deadline);
+  if (!found) co_return std::unexpected(found.error());
+  if (!*found) co_return fail(Errc::unavailable, "Redis was emptied during the start");
+  if (auto checked = redis::check_installation(**found, keys); !checked) {
     co_return std::unexpected(std::move(checked).error());
   }
   co_return std::unique_ptr<RedisStore>(new RedisStore(client, std::move(options), clock, metrics));
