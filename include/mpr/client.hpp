@@ -255,7 +255,8 @@ class Client {
   void remove_all_messages(QueueSelection selection, Done<void> done);
 
   // Opens a live session: messages of the connection come to on_event(). It is opened again after
-  // every reconnect, and what came meanwhile is fetched, until it is removed or replaced. False:
+  // every reconnect, and what came meanwhile is fetched, until it is removed or replaced; a phone
+  // that went elsewhere meanwhile is left there (LiveSessionReplaced). False:
   // that came before the gateway heard of the session.
   void add_live_session(std::string connection_id, std::string session_id, Done<bool> done);
   // With a session id: only that session. False: there was none, or somebody else holds it.

@@ -171,7 +171,14 @@ void Client::add_live_session(std::string connection_id, std::string session_id,
   upkeep_->want_session(connection_id, session_id);
   upkeep_->call(kMethod, session_parameters(connection_id, &session_id),
                 upkeep_->session_traits(connection_id),
-                typed<bool>(kMethod, boolean_in, std::move(done)));
+                typed<bool>(kMethod, boolean_in,
+                            [upkeep = upkeep_.get(), connection_id, session_id,
+                             done = std::move(done)](Outcome<bool> opened) mutable {
+                              if (opened && *opened) {
+                                upkeep->session_opened(connection_id, session_id);
+                              }
+                              done(std::move(opened));
+                            }));
 }
 
 void Client::remove_live_session(std::string connection_id, std::optional<std::string> session_id,

@@ -126,4 +126,14 @@ std::string session_parameters(std::string_view connection_id, const std::string
   return out;
 }
 
+std::string resume_parameters(std::string_view connection_id, std::string_view session_id) {
+  std::string out;
+  ObjectText object(out);
+  object.text("connectionId", connection_id);
+  object.text("sessionId", session_id);
+  object.raw("resume", "true");
+  object.end();
+  return out;
+}
+
 }  // namespace mpr::client

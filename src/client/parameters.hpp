@@ -17,5 +17,7 @@ std::string removal_parameters(std::string_view connection_id, std::span<const s
 std::string connection_parameters(std::string_view connection_id);
 // The session id is left out when it is null.
 std::string session_parameters(std::string_view connection_id, const std::string* session_id);
+// Of a session that was open before: it yields to another one that is there now.
+std::string resume_parameters(std::string_view connection_id, std::string_view session_id);
 
 }  // namespace mpr::client

@@ -59,11 +59,17 @@ void Client::Upkeep::call(std::string_view method, std::string params, Caller::T
 
 const std::string* Client::Upkeep::session_of(const std::string& connection_id) const {
   const auto found = sessions_.find(connection_id);
-  return found == sessions_.end() ? nullptr : &found->second;
+  return found == sessions_.end() ? nullptr : &found->second.id;
 }
 
 void Client::Upkeep::want_session(const std::string& connection_id, const std::string& session_id) {
-  if (state_ == State::running) sessions_[connection_id] = session_id;
+  if (state_ == State::running) sessions_[connection_id] = {session_id, false};
+}
+
+void Client::Upkeep::session_opened(const std::string& connection_id,
+                                    const std::string& session_id) {
+  const auto found = sessions_.find(connection_id);
+  if (found != sessions_.end() && found->second.id == session_id) found->second.opened = true;
 }
 
 void Client::Upkeep::forget_session(const std::string& connection_id,
@@ -103,19 +109,34 @@ void Client::Upkeep::subscribe() {
 void Client::Upkeep::open_sessions_again() {
   // What waits about a session will be sent in its own turn.
   const std::set<std::string> waiting = caller_.pending_sessions();
-  for (const auto& [connection_id, session_id] : sessions_) {
+  for (const auto& [connection_id, session] : sessions_) {
     if (waiting.contains(connection_id)) continue;
-    caller_.call("addLiveSession", session_parameters(connection_id, &session_id),
+    caller_.call("addLiveSession",
+                 session.opened ? resume_parameters(connection_id, session.id)
+                                : session_parameters(connection_id, &session.id),
                  session_traits(connection_id),
-                 [this, connection_id, session_id](Outcome<std::string_view> answer) {
-                   // The next reconnect tries again; its messages stay in the queue.
-                   if (!answer) {
-                     note(LogLevel::warning, "the live session of " + connection_id +
-                                                 " is not open: " + answer.error().text());
-                   }
-                   if (answer && *answer == "true") catch_up(connection_id, session_id);
+                 [this, connection_id, id = session.id](Outcome<std::string_view> answer) {
+                   opened_again(connection_id, id, answer);
                  });
   }
+}
+
+void Client::Upkeep::opened_again(const std::string& connection_id, const std::string& session_id,
+                                  const Outcome<std::string_view>& answer) {
+  // The next reconnect tries again; its messages stay in the queue.
+  if (!answer) {
+    return note(LogLevel::warning,
+                "the live session of " + connection_id + " is not open: " + answer.error().text());
+  }
+  if (*answer == "true") {
+    session_opened(connection_id, session_id);
+    return catch_up(connection_id, session_id);
+  }
+  // The phone went elsewhere meanwhile.
+  const std::string* present = session_of(connection_id);
+  if (!present || *present != session_id) return;
+  forget_session(connection_id, &session_id);
+  tell(LiveSessionReplaced{connection_id, session_id});
 }
 
 // Opening a session delivers nothing by itself, and the phone does not know that there was an
@@ -185,13 +206,13 @@ void Client::Upkeep::close(std::move_only_function<void()> done) {
 }
 
 void Client::Upkeep::release_sessions() {
-  const std::map<std::string, std::string> open = std::exchange(sessions_, {});
+  const auto open = std::exchange(sessions_, {});
   const CallError closed{ErrorKind::not_connected, 0, "connect", "the client was closed"};
   releases_ = open.size();
-  for (const auto& [connection_id, session_id] : open) {
+  for (const auto& [connection_id, session] : open) {
     Caller::Traits once;
     once.still_wanted = [] { return false; };
-    caller_.call("removeLiveSession", session_parameters(connection_id, &session_id),
+    caller_.call("removeLiveSession", session_parameters(connection_id, &session.id),
                  std::move(once), [this, closed](const Outcome<std::string_view>&) {
                    if (--releases_ == 0 && state_ == State::closing) shut_down(closed);
                  });

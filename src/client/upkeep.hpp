@@ -43,6 +43,8 @@ class Client::Upkeep final : public Link::Listener, public std::enable_shared_fr
 
   // The session that is to be open from now on.
   void want_session(const std::string& connection_id, const std::string& session_id);
+  // A gateway has it: after a reconnect it yields to a newer one.
+  void session_opened(const std::string& connection_id, const std::string& session_id);
   // The connection's session, or only the one with this id, is not to be opened again.
   void forget_session(const std::string& connection_id, const std::string* session_id);
   // For a call about the connection's session: it is repeated only while the session is still to be
@@ -61,6 +63,8 @@ class Client::Upkeep final : public Link::Listener, public std::enable_shared_fr
   const std::string* session_of(const std::string& connection_id) const;
   void subscribe();
   void open_sessions_again();
+  void opened_again(const std::string& connection_id, const std::string& session_id,
+                    const Outcome<std::string_view>& answer);
   void catch_up(const std::string& connection_id, const std::string& session_id);
   void tell(ServerEvent event);
   void release_sessions();
@@ -73,7 +77,11 @@ class Client::Upkeep final : public Link::Listener, public std::enable_shared_fr
   Caller caller_;
   boost::asio::steady_timer release_timer_;
   State state_ = State::idle;
-  std::map<std::string, std::string> sessions_;  // that are to be open: session id by connection id
+  struct Session {
+    std::string id;
+    bool opened = false;
+  };
+  std::map<std::string, Session> sessions_;  // that are to be open, by connection id
   std::move_only_function<void(ServerEvent)> on_event_;
   Done<void> on_connect_;  // until the first connection is subscribed
   std::vector<std::move_only_function<void()>> on_closed_;

@@ -9,6 +9,8 @@ using Texts = std::vector<std::string>;
 class ClientSessionsTest : public ClientBed {};
 
 constexpr std::string_view kSession = R"({"connectionId":"phone-1","sessionId":"session-1"})";
+constexpr std::string_view kResumed =
+    R"({"connectionId":"phone-1","sessionId":"session-1","resume":true})";
 
 TEST_F(ClientSessionsTest, ReadsEveryEvent) {
   connect();
@@ -42,9 +44,24 @@ TEST_F(ClientSessionsTest, OpensSessionsAgainAndFetchesWhatCameMeanwhile) {
 
   EXPECT_EQ(gateway.methods(),
             (Texts{"rpc.on", "addLiveSession", "rpc.on", "addLiveSession", "takeFromQueue"}));
-  EXPECT_EQ(gateway.calls[3].params, kSession);
+  EXPECT_EQ(gateway.calls[1].params, kSession);
+  EXPECT_EQ(gateway.calls[3].params, kResumed);
   EXPECT_EQ(gateway.calls[4].params, R"({"connectionId":"phone-1","limit":50})");
   EXPECT_EQ(std::get<MessagesReceived>(events[0]).messages[0].id, "m-1");
+}
+
+TEST_F(ClientSessionsTest, LeavesAPhoneThatWentElsewhereMeanwhile) {
+  connect();
+  open_session();
+  gateway.answers["addLiveSession"] = R"("result":false)";
+  gateway.server.drop();
+  run_until([&] { return events.size() == 1; });
+  EXPECT_EQ(std::get<LiveSessionReplaced>(events[0]).session_id, "session-1");
+
+  gateway.calls.clear();
+  gateway.server.drop();
+  run_until([&] { return gateway.count("rpc.on") == 1 && client->connected(); });
+  EXPECT_EQ(gateway.methods(), Texts{"rpc.on"});
 }
 
 TEST_F(ClientSessionsTest, SendsWaitingAcknowledgementsBeforeItOpensSessions) {
@@ -84,7 +101,7 @@ TEST_F(ClientSessionsTest, LeavesSessionsAloneThatWereRemovedOrReplaced) {
   run_until([&] { return gateway.count("takeFromQueue") == 1; });
 
   EXPECT_EQ(gateway.methods(), (Texts{"rpc.on", "addLiveSession", "takeFromQueue"}));
-  EXPECT_EQ(gateway.calls[1].params, kSession);
+  EXPECT_EQ(gateway.calls[1].params, kResumed);
 }
 
 TEST_F(ClientSessionsTest, ARemovedSessionIsNotOpenedByTheCallThatWaited) {
