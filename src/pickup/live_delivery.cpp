@@ -15,7 +15,8 @@ constexpr std::uint64_t kPumpBytes = 1ULL << 20;  // payload bytes of the same
 constexpr std::size_t kExpirePerTick = 64;        // per shard: with kShards, bounds one tick's time
 constexpr std::size_t kSweepPerShard = 64;        // sessions looked at in one sweep
 constexpr std::size_t kMaxBackground = 20'000;    // tasks; over it ticks start no more
-constexpr std::size_t kMaxUnended = 100'000;      // session ends to be tried again
+// Session ends to be tried again, and replaced sessions to look after.
+constexpr std::size_t kMaxUnended = 100'000;
 constexpr std::chrono::seconds kRetryInterval{1};        // of what was blocked or refused
 constexpr std::chrono::seconds kBackgroundDeadline{10};  // nobody waits for background work
 
@@ -399,6 +400,7 @@ void PickupService::tick() {
     orphans += shard->sessions.orphans();
   }
   if (retry) retry_ends();
+  announce_superseded();
   ports_.metrics.live_sessions.set(static_cast<std::int64_t>(sessions));
   ports_.metrics.live_sessions_orphaned.set(static_cast<std::int64_t>(orphans));
 }
@@ -468,7 +470,18 @@ void PickupService::on_superseded(Connection connection, Epoch newer) {
       ports_.sink.session_replaced(lost->holder, connection, lost->session_id);
     }
   }
-  background_.spawn(announce_newest(std::move(connection)));
+  // Later: the directory may hold a lock while it tells.
+  std::lock_guard lock(superseded_mutex_);
+  if (superseded_.size() < kMaxUnended) superseded_.push_back(std::move(connection));
+}
+
+void PickupService::announce_superseded() {
+  std::vector<Connection> batch;
+  {
+    std::lock_guard lock(superseded_mutex_);
+    batch.swap(superseded_);
+  }
+  for (Connection& connection : batch) background_.spawn(announce_newest(std::move(connection)));
 }
 
 // Until the notice came, what was accepted here was offered to the old session and to nobody else.

@@ -161,6 +161,7 @@ class PickupService final : public LiveDirectoryListener {
 
   // A pump for a message that another gateway announced.
   Task<void> pump_announced(Connection connection);
+  void announce_superseded();
   Task<void> announce_newest(Connection connection);
   // Reads and delivers until there is nothing more, or no room. True: the session is orphaned and
   // no subscriber took the message.
@@ -200,6 +201,8 @@ class PickupService final : public LiveDirectoryListener {
   SteadyPoint next_retry_{};  // tick() only
   std::mutex unended_mutex_;
   std::vector<LiveSessions::Ended> unended_;  // guarded by unended_mutex_
+  std::mutex superseded_mutex_;
+  std::vector<Connection> superseded_;  // since the last tick; guarded by superseded_mutex_
 };
 
 }  // namespace mpr
