@@ -1,6 +1,7 @@
 // The use cases: everything a mediator can ask for, written against ports only. The service decides
 // what is live, what is in flight and when a push is due; the store decides what is kept. The calls
-// on queues are in pickup_service.cpp, live sessions in live_delivery.cpp.
+// on queues are in pickup_service.cpp, those on sessions in session_calls.cpp, delivery to sessions
+// in live_delivery.cpp.
 //
 // Thread-safe: any executor thread may call. Connections are spread over shards, each with a mutex
 // that is held for short, never across a wait. Store, directory, push sender, clock, id source and
@@ -100,7 +101,12 @@ class PickupService final : public LiveDirectoryListener {
   void on_gap() override;
 
  private:
-  static constexpr std::size_t kShards = 64;  // enough that two io threads rarely meet
+  static constexpr std::size_t kShards = 64;         // enough that two io threads rarely meet
+  static constexpr std::size_t kExpirePerTick = 64;  // per shard: bounds one tick's time
+  // Session ends to be tried again, and replaced sessions to look after.
+  static constexpr std::size_t kMaxUnended = 100'000;
+  // Nobody waits for background work.
+  static constexpr std::chrono::seconds kBackgroundDeadline{10};
   struct Shard {
     explicit Shard(LiveSessions::Limits limits) : sessions(limits) {}
     mutable std::mutex mutex;
