@@ -101,6 +101,32 @@ TEST_F(RedisDirectoryTest, AGatewayThatWasPausedForLongLooksForWhatItMissedAndLi
   EXPECT_EQ(here->find("c"), place);
 }
 
+// Until its next heartbeat the other gateway takes it for dead, and announces nothing to it.
+TEST_F(RedisDirectoryTest, AGatewayThatReturnsLooksAgainWhenTheOthersKnowThatItLives) {
+  auto slow = quick("here");
+  slow.heartbeat_interval = 700ms;
+  const auto here = join(slow);
+  GatewayProcess there(client_, "mpr", quick("there"));
+  const SessionPlace place{GatewayId("there"), there.open("c")};
+  ASSERT_TRUE(eventually(5s, [&] { return here->find("c") == place; }));
+  std::this_thread::sleep_for(1800ms);  // judgement begins
+
+  for (int round = 0; round < 5; ++round) {
+    there.signal(SIGSTOP);
+    ASSERT_TRUE(eventually(10s, [&] { return here->directory.presence(place) != Presence::live; }));
+    std::size_t before = there.count("gap");
+    there.signal(SIGCONT);
+    ASSERT_TRUE(there.says("gap", before + 1));
+    ASSERT_TRUE(eventually(5s, [&] {
+      const std::size_t gaps = there.count("gap");
+      if (here->directory.presence(place) == Presence::live) return true;
+      before = gaps;
+      return false;
+    }));
+    EXPECT_TRUE(there.says("gap", before + 1)) << "in round " << round;
+  }
+}
+
 TEST_F(RedisDirectoryTest, AnOutageOfRedisLongerThanTheTtlKillsNobody) {
   const auto here = join("here");
   const auto there = join("there");

@@ -96,6 +96,7 @@ TimePoint time_of(std::uint64_t milliseconds) {
 
 constexpr char letter(const Announced&) { return 'A'; }
 constexpr char letter(const Superseded&) { return 'S'; }
+constexpr char letter(const Overlooked&) { return 'D'; }
 constexpr char letter(const Beacon&) { return 'B'; }
 constexpr char letter(const OrphanMessage&) { return 'O'; }
 constexpr char letter(const ListenerCame&) { return 'L'; }
@@ -111,6 +112,7 @@ void write(Writer& out, const Superseded& content) {
   out.connection(content.connection);
   out.number(content.newer.value);
 }
+void write(Writer& out, const Overlooked& content) { out.number(content.number); }
 void write(Writer& out, const Beacon& content) { out.number(content.last); }
 void write(Writer& out, const OrphanMessage& content) {
   const StoredMessage& message = content.message;
@@ -160,6 +162,8 @@ std::optional<ChannelContent> read_content(char kind, Reader& in) {
       return read_announced(in);
     case 'S':
       return read_superseded(in);
+    case 'D':
+      return Overlooked{in.number()};
     case 'B':
       return Beacon{in.number()};
     case 'O':

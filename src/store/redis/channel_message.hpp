@@ -39,6 +39,13 @@ struct Superseded {
   bool operator==(const Superseded&) const = default;
 };
 
+// The speaker took this gateway for dead, or did not know it, until now: it announced nothing to
+// it.
+struct Overlooked {
+  std::uint64_t number = 0;
+  bool operator==(const Overlooked&) const = default;
+};
+
 // The last number that was used for this gateway.
 struct Beacon {
   std::uint64_t last = 0;
@@ -63,7 +70,7 @@ struct Left {
 };
 
 using ChannelContent =
-    std::variant<Announced, Superseded, Beacon, OrphanMessage, ListenerCame, Left>;
+    std::variant<Announced, Superseded, Overlooked, Beacon, OrphanMessage, ListenerCame, Left>;
 
 struct ChannelMessage {
   Speaker speaker;

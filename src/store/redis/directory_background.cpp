@@ -109,6 +109,7 @@ Result<void> RedisDirectory::join(Deadline deadline) {
   if (!inbox_->wait_connected(deadline.at)) {
     return fail(Errc::unavailable, "could not subscribe to channels in Redis in time");
   }
+  joined_at_ = clock_.steady_now();
   const auto beaten = RunLoop().run(beat(deadline));
   if (!beaten) return beaten;
   const SteadyPoint now = clock_.steady_now();
@@ -273,6 +274,7 @@ void RedisDirectory::apply(const Attendance& attendance, SteadyPoint sent, Stead
     numbers_.doubt(gateway);
   }
   if (!changes.died.empty()) note_gap("a gateway died");
+  if (!changes.appeared.empty()) spawn(send_overlooked(std::move(changes.appeared)));
 }
 
 void RedisDirectory::on_left(const GatewayId& gateway) {
@@ -290,6 +292,27 @@ void RedisDirectory::on_left(const GatewayId& gateway) {
     numbers_.doubt(gateway);
   }
   note_gap("a gateway left");
+}
+
+// One that returns looks into its queues at once, which is too early for what was added here before
+// this gateway knew that it lives.
+Task<void> RedisDirectory::send_overlooked(std::vector<GatewayId> gateways) {
+  const Deadline deadline = Deadline::after(kShortDeadline);
+  for (const GatewayId& gateway : gateways) {
+    redis::Overlooked content;
+    {
+      std::lock_guard lock(numbers_mutex_);
+      content.number = numbers_.next(gateway);
+    }
+    // If it is lost, its number is missed there.
+    co_await client_.publish(keys_.gateway_channel(gateway), encode(content), deadline);
+  }
+}
+
+void RedisDirectory::on_overlooked() {
+  // Nobody takes a gateway for dead sooner: it is new, and so are its sessions.
+  if (clock_.steady_now() - joined_at_.load() < options_.dead_after) return;
+  note_gap("another gateway took this one for dead");
 }
 
 Task<void> RedisDirectory::send_beacons(Deadline deadline) {

@@ -8,8 +8,8 @@
 namespace mpr::redis {
 
 DirectoryInbox::DirectoryInbox(Speaker self, std::chrono::milliseconds patience, Clock& clock,
-                               std::function<void(const GatewayId&)> on_left)
-    : self_(std::move(self)), on_left_(std::move(on_left)), clock_(clock), numbers_(patience) {}
+                               Handlers handlers)
+    : self_(std::move(self)), handlers_(std::move(handlers)), clock_(clock), numbers_(patience) {}
 
 void DirectoryInbox::listen(LiveDirectoryListener& listener) {
   std::unique_lock lock(lifetime_mutex_);
@@ -73,6 +73,12 @@ void DirectoryInbox::hear(const Speaker& speaker, Superseded& content) {
   if (listener_) listener_->on_superseded(std::move(content.connection), content.newer);
 }
 
+void DirectoryInbox::hear(const Speaker& speaker, const Overlooked& content) {
+  if (speaker == self_) return;
+  count(speaker, content.number);
+  handlers_.overlooked();
+}
+
 void DirectoryInbox::hear(const Speaker& speaker, const Beacon& content) {
   std::lock_guard lock(mutex_);
   numbers_.beacon(speaker, content.last, clock_.steady_now());
@@ -90,7 +96,7 @@ void DirectoryInbox::hear(const Speaker& speaker, ListenerCame& content) {
 }
 
 void DirectoryInbox::hear(const Speaker& speaker, const Left&) {
-  if (speaker != self_) on_left_(speaker.gateway);
+  if (speaker != self_) handlers_.left(speaker.gateway);
 }
 
 }  // namespace mpr::redis

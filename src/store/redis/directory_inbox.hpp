@@ -23,9 +23,12 @@ namespace mpr::redis {
 
 class DirectoryInbox {
  public:
-  // `on_left` hears of a gateway that says that it leaves, on the thread that received it.
-  DirectoryInbox(Speaker self, std::chrono::milliseconds patience, Clock& clock,
-                 std::function<void(const GatewayId&)> on_left);
+  // Called on the thread that received what they tell of.
+  struct Handlers {
+    std::function<void(const GatewayId&)> left;  // a gateway says that it leaves
+    std::function<void()> overlooked;  // one announced nothing to this gateway for a while
+  };
+  DirectoryInbox(Speaker self, std::chrono::milliseconds patience, Clock& clock, Handlers handlers);
 
   void listen(LiveDirectoryListener& listener);
   // When it returns, nobody is called any more.
@@ -56,6 +59,7 @@ class DirectoryInbox {
   // lifetime_mutex_ is held, shared.
   void hear(const Speaker& speaker, Announced& content);
   void hear(const Speaker& speaker, Superseded& content);
+  void hear(const Speaker& speaker, const Overlooked& content);
   void hear(const Speaker& speaker, const Beacon& content);
   void hear(const Speaker& speaker, OrphanMessage& content);
   void hear(const Speaker& speaker, ListenerCame& content);
@@ -63,7 +67,7 @@ class DirectoryInbox {
   void count(const Speaker& speaker, std::uint64_t number);
 
   const Speaker self_;
-  const std::function<void(const GatewayId&)> on_left_;
+  const Handlers handlers_;
   Clock& clock_;
 
   // Held, shared, while the listener is called, so that close() can wait for that.

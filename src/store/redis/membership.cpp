@@ -21,7 +21,7 @@ Membership::Changes Membership::on_beat(const Attendance& attendance, SteadyPoin
 
   for (auto& [gateway, peer] : peers_) peer.present = false;
   for (const auto& entry : attendance.present) {
-    if (entry.gateway != self_) note_present(entry, sent, answered);
+    if (entry.gateway != self_) note_present(entry, sent, answered, changes);
   }
   for (const auto& entry : attendance.departed) {
     if (entry.gateway != self_) note_departed(entry, answered, changes);
@@ -33,7 +33,7 @@ Membership::Changes Membership::on_beat(const Attendance& attendance, SteadyPoin
 }
 
 void Membership::note_present(const Attendance::Present& entry, SteadyPoint sent,
-                              SteadyPoint answered) {
+                              SteadyPoint answered, Changes& changes) {
   const auto [place, fresh] = peers_.try_emplace(entry.gateway);
   Peer& peer = place->second;
   peer.present = true;
@@ -44,6 +44,8 @@ void Membership::note_present(const Attendance::Present& entry, SteadyPoint sent
   }
   if (!fresh && peer.beat == entry.beat) return;
   peer.beat = entry.beat;
+  // Nothing was left out for those who were there before this gateway's first answer.
+  if (last_beat_ && (fresh || peer.departed)) changes.appeared.push_back(entry.gateway);
   peer.departed.reset();
   // The age is believed as far as it can be true: the entry changed after our last answer. What was
   // there before us has until the end of the first TTL to show that it lives.

@@ -49,6 +49,9 @@ class Membership {
 
   struct Changes {
     std::vector<GatewayId> died;  // or left without our hearing of it
+    // Alive, and until now taken for dead, or not known: a new one, or one that was dead when this
+    // gateway came or was forgotten since.
+    std::vector<GatewayId> appeared;
     // This gateway was away for so long that others may have declared it dead.
     bool was_away = false;
   };
@@ -75,7 +78,8 @@ class Membership {
     std::optional<SteadyPoint> departed;  // dead or gone since
     bool present = false;                 // in the last answer
   };
-  void note_present(const Attendance::Present& entry, SteadyPoint sent, SteadyPoint answered);
+  void note_present(const Attendance::Present& entry, SteadyPoint sent, SteadyPoint answered,
+                    Changes& changes);
   void note_departed(const Attendance::Departed& entry, SteadyPoint answered, Changes& changes);
   void bury(SteadyPoint now, Changes& changes);
 

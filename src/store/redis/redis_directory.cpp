@@ -57,7 +57,8 @@ RedisDirectory::RedisDirectory(redis::Client& client, redis::Keys keys, Options 
       thread_("mpr-directory") {
   inbox_ = std::make_shared<redis::DirectoryInbox>(
       speaker_, options_.number_patience, clock_,
-      [this](const GatewayId& gateway) { on_left(gateway); });
+      redis::DirectoryInbox::Handlers{[this](const GatewayId& gateway) { on_left(gateway); },
+                                      [this] { on_overlooked(); }});
 }
 
 Result<std::unique_ptr<RedisDirectory>> RedisDirectory::start(redis::Client& client,

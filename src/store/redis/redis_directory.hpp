@@ -121,12 +121,14 @@ class RedisDirectory final : public LiveDirectory {
   Task<Result<void>> beat(Deadline deadline);
   Task<void> beat_once();
   void apply(const redis::Attendance& attendance, SteadyPoint sent, SteadyPoint answered);
+  Task<void> send_overlooked(std::vector<GatewayId> gateways);
   Task<void> send_beacons(Deadline deadline);
   Task<void> send_superseded(std::vector<GatewayId> former, Connection connection, Epoch newer);
   Task<void> withdraw_records();
   Task<bool> strike_off();
   Task<void> say_goodbye(std::shared_ptr<std::promise<void>> said);
   void on_left(const GatewayId& gateway);
+  void on_overlooked();
   void note_gap(std::string_view reason);
   void stop();
 
@@ -144,6 +146,7 @@ class RedisDirectory final : public LiveDirectory {
   std::atomic<std::int64_t> server_offset_ = 0;
   std::atomic<std::uint64_t> last_epoch_ = 0;
   std::atomic<bool> gap_ = false;
+  std::atomic<SteadyPoint> joined_at_ = SteadyPoint();
 
   mutable std::shared_mutex membership_mutex_;
   redis::Membership membership_;  // guarded by membership_mutex_

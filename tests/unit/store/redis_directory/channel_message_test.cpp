@@ -23,6 +23,7 @@ StoredMessage message() {
 std::vector<ChannelContent> one_of_each() {
   return {Announced{1, kPhone, Position{~0ULL}},
           Superseded{300, kPhone, Epoch{1'760'000'000'123'456}},
+          Overlooked{7},
           Beacon{128},
           OrphanMessage{kPhone, Epoch{9}, message()},
           ListenerCame{TenantId("tenant")},
@@ -45,6 +46,7 @@ TEST(ChannelMessage, IsReadAsItWasWritten) {
     EXPECT_EQ(back(announced), announced);
     const Superseded superseded{number, {TenantId(), ConnectionId("c")}, Epoch{number}};
     EXPECT_EQ(back(superseded), superseded);
+    EXPECT_EQ(back(Overlooked{number}), Overlooked{number});
     EXPECT_EQ(back(Beacon{number}), Beacon{number});
   }
   EXPECT_EQ(back(ListenerCame{TenantId("t")}), ListenerCame{TenantId("t")});

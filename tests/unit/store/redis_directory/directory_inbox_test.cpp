@@ -29,8 +29,12 @@ class DirectoryInboxTest : public testing::Test {
   FakeClock clock_;
   RecordingListener listener_;
   std::vector<std::string> left_;
-  DirectoryInbox inbox_{kSelf, std::chrono::seconds(1), clock_,
-                        [this](const GatewayId& gateway) { left_.push_back(gateway.value); }};
+  int overlooked_ = 0;
+  DirectoryInbox inbox_{kSelf,
+                        std::chrono::seconds(1),
+                        clock_,
+                        {[this](const GatewayId& gateway) { left_.push_back(gateway.value); },
+                         [this] { ++overlooked_; }}};
 };
 
 }  // namespace
@@ -39,17 +43,23 @@ TEST_F(DirectoryInboxTest, TellsTheListenerWhatOthersSay) {
   inbox_.listen(listener_);
   hear(kPeer, Announced{1, kPhone, Position{7}});
   hear(kPeer, Superseded{2, kPhone, Epoch{8}});
+  hear(kPeer, Overlooked{3});
   hear(kPeer, ListenerCame{TenantId("t")});
   hear(kPeer, Left{});
   EXPECT_EQ(events(), (std::vector<std::string>{"announced phone at 7", "superseded phone",
                                                 "listener of t"}));
   EXPECT_EQ(listener_.epochs(), std::vector<Epoch>{Epoch{8}});
   EXPECT_EQ(left_, std::vector<std::string>{"peer"});
+  EXPECT_EQ(overlooked_, 1);
+  hear(kPeer, Beacon{3});
+  clock_.advance(std::chrono::hours(1));
+  EXPECT_FALSE(inbox_.lost()) << "each was counted";
 }
 
 TEST_F(DirectoryInboxTest, IsDeafToWhatItsOwnGatewayTellsEverybody) {
   inbox_.listen(listener_);
   hear(kSelf, Superseded{0, kPhone, Epoch{8}});
+  hear(kSelf, Overlooked{1});
   hear(kSelf, ListenerCame{TenantId("t")});
   StoredMessage message;
   message.payload = make_payload("{}");
@@ -57,6 +67,7 @@ TEST_F(DirectoryInboxTest, IsDeafToWhatItsOwnGatewayTellsEverybody) {
   hear(kSelf, Left{});
   EXPECT_TRUE(events().empty());
   EXPECT_TRUE(left_.empty());
+  EXPECT_EQ(overlooked_, 0);
 }
 
 TEST_F(DirectoryInboxTest, HearsAnIncarnationOfTheSameNameThatLeft) {

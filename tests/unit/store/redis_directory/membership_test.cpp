@@ -69,6 +69,7 @@ class MembershipTest : public testing::Test {
   Membership::Changes beat() {
     const auto changes = membership_.on_beat(server_.beat(kSelf, &membership_), now_, now_);
     died_.insert(died_.end(), changes.died.begin(), changes.died.end());
+    appeared_.insert(appeared_.end(), changes.appeared.begin(), changes.appeared.end());
     away_ += changes.was_away ? 1 : 0;
     return changes;
   }
@@ -78,6 +79,7 @@ class MembershipTest : public testing::Test {
   FakeServer server_;
   Membership membership_{kSelf, {seconds(12), seconds(10)}};
   std::vector<GatewayId> died_;
+  std::vector<GatewayId> appeared_;
   int away_ = 0;
 };
 
@@ -165,11 +167,36 @@ TEST_F(MembershipTest, AGatewayThatReturnsIsAlive) {
   turns(10, {kPeer});
   turns(6, {});
   EXPECT_NE(presence(), Presence::live);
+  appeared_.clear();
   turn({kPeer});
   EXPECT_EQ(presence(), Presence::live);
   turns(10, {kPeer});
   EXPECT_EQ(presence(), Presence::live);
   EXPECT_EQ(died_.size(), 1U);
+  EXPECT_EQ(appeared_, std::vector<GatewayId>{kPeer});
+}
+
+TEST_F(MembershipTest, AGatewayThatReturnsWhenItWasForgottenAppears) {
+  turns(10, {kPeer});
+  turns(20, {});
+  EXPECT_EQ(presence(), Presence::gone);
+  appeared_.clear();
+  turns(3, {kPeer});
+  EXPECT_EQ(appeared_, std::vector<GatewayId>{kPeer});
+}
+
+TEST_F(MembershipTest, AGatewayThatReturnsAndWasDeadBeforeThisOneCameAppears) {
+  turns(3, {});
+  EXPECT_TRUE(appeared_.empty());
+  turns(3, {kPeer});
+  EXPECT_EQ(appeared_, std::vector<GatewayId>{kPeer});
+}
+
+TEST_F(MembershipTest, NobodyAppearsWhoWasThereAtTheFirstAnswer) {
+  server_.beat(kPeer);
+  beat();
+  turns(10, {kPeer});
+  EXPECT_TRUE(appeared_.empty());
 }
 
 TEST_F(MembershipTest, AnUnknownGatewayIsAliveIfItsSessionIsYoungerThanWhatIsKnown) {
