@@ -328,8 +328,38 @@ func TestGatewayPausedPastItsLeases(t *testing.T) {
 	end := w.Fault(Pause)
 	w.Gateways[0].Pause(pause)
 	end()
+	checkReturned(t, w)
 	load.Answered(t, 100, 20*time.Second)
 	load.Stop(t, pausing(pause))
+}
+
+// Gateway 0 was taken for dead. What is added through the other one for sessions on it is delivered,
+// also if the other one does not know yet that it lives.
+func checkReturned(t *testing.T, w *World) {
+	t.Helper()
+	const phones = 40
+	delivered := make(chan string, phones)
+	holder := w.DialTo(0, func(d Delivery) { delivered <- d.Connection })
+	sender := w.DialTo(1, nil)
+	missing := map[string]bool{}
+	for n := 0; n < phones; n++ { // for longer than a heartbeat takes
+		connection := fmt.Sprintf("returned-%d", n)
+		must(t, holder.Open(connection, w.nextNumber()) == nil)
+		_, err := sender.Call("addMessage", object{"connectionId": connection, "recipientDids": []string{},
+			"payload": object{"n": n}}, nil)
+		must(t, err == nil)
+		missing[connection] = true
+		time.Sleep(100 * time.Millisecond)
+	}
+	for timeout := time.After(12 * time.Second); len(missing) > 0; {
+		select {
+		case connection := <-delivered:
+			delete(missing, connection)
+		case <-timeout:
+			t.Errorf("not delivered after the return of their gateway: %v", missing)
+			return
+		}
+	}
 }
 
 func TestReshardingUnderLoad(t *testing.T) {
