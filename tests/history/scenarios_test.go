@@ -344,10 +344,14 @@ func checkReturned(t *testing.T, w *World) {
 	missing := map[string]bool{}
 	for n := 0; n < phones; n++ { // for longer than a heartbeat takes
 		connection := fmt.Sprintf("returned-%d", n)
-		must(t, holder.Open(connection, w.nextNumber()) == nil)
-		_, err := sender.Call("addMessage", object{"connectionId": connection, "recipientDids": []string{},
-			"payload": object{"n": n}}, nil)
-		must(t, err == nil)
+		// Its connections to Redis are stale at first.
+		must(t, eventually(t, 5*time.Second, connection+" is opened", func() bool {
+			return holder.Open(connection, w.nextNumber()) == nil
+		}))
+		if _, err := sender.Call("addMessage", object{"connectionId": connection, "recipientDids": []string{},
+			"payload": object{"n": n}}, nil); err != nil {
+			t.Fatal(err)
+		}
 		missing[connection] = true
 		time.Sleep(100 * time.Millisecond)
 	}
