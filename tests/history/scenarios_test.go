@@ -328,15 +328,15 @@ func TestGatewayPausedPastItsLeases(t *testing.T) {
 	end := w.Fault(Pause)
 	w.Gateways[0].Pause(pause)
 	end()
-	checkReturned(t, w)
 	load.Answered(t, 100, 20*time.Second)
 	load.Stop(t, pausing(pause))
 }
 
-// Gateway 0 was taken for dead. What is added through the other one for sessions on it is delivered,
+// A gateway was taken for dead. What is added through another one for sessions on it is delivered,
 // also if the other one does not know yet that it lives.
-func checkReturned(t *testing.T, w *World) {
-	t.Helper()
+func TestGatewayReturns(t *testing.T) {
+	w := NewWorld(t, Setup{})
+	w.Gateways[0].Pause(14 * time.Second)
 	const phones = 40
 	delivered := make(chan string, phones)
 	holder := w.DialTo(0, func(d Delivery) { delivered <- d.Connection })
