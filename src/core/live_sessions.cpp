@@ -148,6 +148,10 @@ bool may_pump(const LiveSession& s, const LiveSessions::Limits& limits) {
   return s.behind && !s.pumping() && s.in_flight() < limits.max_in_flight;
 }
 
+bool full(const LiveSession& s, const LiveSessions::Limits& limits) {
+  return s.behind && !s.pumping() && s.in_flight() >= limits.max_in_flight;
+}
+
 }  // namespace
 
 Offer LiveSessions::offer(const Connection& connection, const MessageRef& message,
@@ -248,20 +252,29 @@ void LiveSessions::all_fall_behind() {
 
 namespace {
 
+struct Found {
+  std::vector<Connection> to_pump;
+  const LiveSession* full = nullptr;  // the one whose last look is the longest ago
+};
+
 // Looks at the first `most` sessions of the list and puts them behind the others.
 void collect(BehindList& list, std::size_t most, bool blocked_too,
-             const LiveSessions::Limits& limits, std::vector<Connection>& found) {
+             const LiveSessions::Limits& limits, Found& found) {
   for (std::size_t left = std::min(list.size, most); left > 0; --left) {
     const LiveSession& s = *list.first;
     list.rotate();
-    if (may_pump(s, limits) && (blocked_too || !s.blocked)) found.push_back(s.connection());
+    if (may_pump(s, limits)) {
+      if (blocked_too || !s.blocked) found.to_pump.push_back(s.connection());
+    } else if (full(s, limits)) {
+      if (!found.full || s.traffic->look < found.full->traffic->look) found.full = &s;
+    }
   }
 }
 
 }  // namespace
 
-std::vector<Connection> LiveSessions::sweep(std::size_t most, Blocked blocked) {
-  std::vector<Connection> found;
+LiveSessions::Swept LiveSessions::sweep(std::size_t most, Blocked blocked) {
+  Found found;
   auto& behind = table_->behind;
   auto it = behind.upper_bound(table_->swept);
   for (std::size_t holders = behind.size(); holders > 0 && most > 0; --holders, ++it) {
@@ -271,14 +284,16 @@ std::vector<Connection> LiveSessions::sweep(std::size_t most, Blocked blocked) {
     table_->swept = it->first;
     most -= looked_at;
   }
-  return found;
+  Swept swept{std::move(found.to_pump), std::nullopt};
+  if (found.full) swept.full = found.full->connection();
+  return swept;
 }
 
 std::vector<Connection> LiveSessions::behind(SocketId holder, std::size_t most) {
-  std::vector<Connection> found;
+  Found found;
   const auto it = table_->behind.find(holder.value);
   if (it != table_->behind.end()) collect(it->second, most, true, limits_, found);
-  return found;
+  return std::move(found.to_pump);
 }
 
 std::vector<Connection> LiveSessions::welcome(const TenantId& tenant, std::size_t most) {
@@ -335,6 +350,34 @@ bool LiveSessions::settle(const Connection& connection, const std::vector<Positi
   }
   table_->tidy(s);
   return may_pump(*s, limits_) && !s->blocked;
+}
+
+std::optional<LiveSessions::Look> LiveSessions::begin_look(const Connection& connection) {
+  LiveSession* s = table_->find(connection);
+  if (!s || !full(*s, limits_)) return std::nullopt;
+  Traffic& t = *s->traffic;
+  t.look = ++table_->last_look;
+  auto first = t.in_flight.upper_bound(t.looked_at);
+  if (first == t.in_flight.end()) first = t.in_flight.begin();
+  Look look{s->epoch, Position{first->first.value - 1}, {}};
+  for (; first != t.in_flight.end(); ++first) look.in_flight.push_back(first->first);
+  return look;
+}
+
+bool LiveSessions::end_look(const Connection& connection, const Look& look,
+                            const std::vector<StoredMessage>& stored) {
+  LiveSession* s = table_->find(connection, look.epoch);
+  if (!s) return false;
+  const Position end = stored.empty() ? look.in_flight.back() : stored.back().position;
+  if (s->traffic) s->traffic->looked_at = end;
+  std::vector<Position> missing;
+  auto there = stored.begin();
+  for (const Position position : look.in_flight) {
+    if (position > end) break;
+    while (there != stored.end() && there->position < position) ++there;
+    if (there == stored.end() || there->position != position) missing.push_back(position);
+  }
+  return settle(connection, missing);
 }
 
 // --- time -------------------------------------------------------------------------------------

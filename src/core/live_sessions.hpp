@@ -152,7 +152,11 @@ class LiveSessions {
   // What to pump now: sessions that are behind, not pumped and have room. Each call looks at `most`
   // sessions and goes on where the last one ended, holder by holder, so that none waits for ever.
   enum class Blocked { skip, retry };
-  std::vector<Connection> sweep(std::size_t most, Blocked blocked);
+  struct Swept {
+    std::vector<Connection> to_pump;
+    std::optional<Connection> full;  // of those without room the one to look at: see begin_look()
+  };
+  Swept sweep(std::size_t most, Blocked blocked);
   // The same among the sessions of one holder, blocked ones included.
   std::vector<Connection> behind(SocketId holder, std::size_t most);
 
@@ -172,6 +176,20 @@ class LiveSessions {
   // Messages left the store: nothing of them is in flight any more, and none is delivered later.
   // True: the session has room again and is behind, so pump it.
   bool settle(const Connection& connection, const std::vector<Position>& removed);
+
+  // What another gateway removed is not settled here. A full session compares what is in flight
+  // with what the store has behind `after`, a part at a time.
+  struct Look {
+    Epoch epoch;
+    Position after;
+    std::vector<Position> in_flight;  // behind `after`
+  };
+  // Nothing if there is no session, or it has room.
+  std::optional<Look> begin_look(const Connection& connection);
+  // `stored`: the first messages behind look.after; none: there are none. Settles what is missing
+  // among them. True: the session has room again and is behind, so pump it.
+  bool end_look(const Connection& connection, const Look& look,
+                const std::vector<StoredMessage>& stored);
 
   // --- time ---------------------------------------------------------------------------------
 

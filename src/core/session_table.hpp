@@ -37,6 +37,8 @@ struct Traffic {
   std::set<Position> settled;       // removed before they were offered
   std::uint64_t pump = 0;           // the number of the step that runs; 0: none
   bool accepted_meanwhile = false;  // a message came while a pump was reading
+  std::uint64_t look = 0;           // the number of the last one; 0: none
+  Position looked_at;               // up to here, by the looks so far
   Deadlines::iterator deadline;     // if in_flight is not empty
 
   bool idle() const { return in_flight.empty() && settled.empty() && pump == 0; }
@@ -134,13 +136,14 @@ class SessionTable {
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
 
-  // Read by all; changed only by the functions below, except swept and last_pump.
+  // Read by all; changed only by the functions below, except swept and the numbers.
   boost::unordered_flat_set<LiveSession*, Hash, Equal> sessions;
   std::unordered_map<std::uint64_t, SiblingList> held;  // by holder
   SiblingList orphans;                                  // the longest orphaned first
   std::map<std::uint64_t, BehindList> behind;           // by holder; 0: orphans
   std::uint64_t swept = 0;                              // the holder at which the last sweep ended
   std::uint64_t last_pump = 0;
+  std::uint64_t last_look = 0;
   Deadlines deadlines;  // when to look at a session's in-flight messages
 
   LiveSession* find(const Connection& c) const {

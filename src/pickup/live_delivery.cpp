@@ -10,11 +10,13 @@ namespace mpr {
 
 namespace {
 
-constexpr std::size_t kPumpMessages = 64;          // read and sent in one step of a pump
-constexpr std::uint64_t kPumpBytes = 1ULL << 20;   // payload bytes of the same
-constexpr std::size_t kSweepPerShard = 64;         // sessions looked at in one sweep
-constexpr std::size_t kMaxBackground = 20'000;     // tasks; over it ticks start no more
-constexpr std::chrono::seconds kRetryInterval{1};  // of what was blocked or refused
+constexpr std::size_t kPumpMessages = 64;           // read and sent in one step of a pump
+constexpr std::uint64_t kPumpBytes = 1ULL << 20;    // payload bytes of the same
+constexpr std::size_t kLookMessages = 64;           // read for one look of a full session
+constexpr std::uint64_t kLookBytes = 256ULL << 10;  // payload bytes of the same
+constexpr std::size_t kSweepPerShard = 64;          // sessions looked at in one sweep
+constexpr std::size_t kMaxBackground = 20'000;      // tasks; over it ticks start no more
+constexpr std::chrono::seconds kRetryInterval{1};   // of what was blocked or refused
 
 void log_unannounced(const Error& reason) {
   log::warn("could not announce what a replaced session may have had alone",
@@ -234,11 +236,11 @@ void PickupService::tick() {
 
 void PickupService::tick(Shard& shard, SteadyPoint now, bool retry) {
   LiveSessions::Expired expired;
-  std::vector<Connection> behind;
+  LiveSessions::Swept swept;
   {
     std::lock_guard lock(shard.mutex);
     expired = shard.sessions.expire(now, kExpirePerTick);
-    behind = shard.sessions.sweep(
+    swept = shard.sessions.sweep(
         kSweepPerShard, retry ? LiveSessions::Blocked::retry : LiveSessions::Blocked::skip);
   }
   ports_.metrics.acknowledgements_overdue.add(expired.overdue.size());
@@ -251,7 +253,37 @@ void PickupService::tick(Shard& shard, SteadyPoint now, bool retry) {
                              PushReason::acknowledgement_overdue));
   }
   start_ends(std::move(expired.ended));
-  start_pumps(std::move(behind));
+  start_pumps(std::move(swept.to_pump));
+  if (retry && swept.full) background_.spawn(look_for_room(std::move(*swept.full)));
+}
+
+// What was acknowledged through another gateway makes room no later than with its deadline, and
+// with this sooner. Costs nothing while no session is full.
+Task<void> PickupService::look_for_room(Connection connection) {
+  Shard& shard = shard_of(connection);
+  std::optional<LiveSessions::Look> look;
+  {
+    std::lock_guard lock(shard.mutex);
+    look = shard.sessions.begin_look(connection);
+  }
+  if (!look) co_return;
+  TakeQuery query;
+  query.queue.connection = connection;
+  query.limit = kLookMessages;
+  query.response_bytes = kLookBytes;
+  query.after = look->after;
+  const auto stored =
+      co_await ports_.store.take(std::move(query), Deadline::after(kBackgroundDeadline));
+  if (!stored) {
+    log::warn(logged_.reads, "could not read a queue for live delivery", stored.error());
+    co_return;
+  }
+  bool room = false;
+  {
+    std::lock_guard lock(shard.mutex);
+    room = shard.sessions.end_look(connection, *look, *stored);
+  }
+  if (room) start_pump(std::move(connection));
 }
 
 // Wakes a phone that did not acknowledge in time or cannot be reached, unless nothing waits for it

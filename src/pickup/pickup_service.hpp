@@ -186,6 +186,7 @@ class PickupService final : public LiveDirectoryListener {
   void retry_ends();
   void start_ends(std::vector<LiveSessions::Ended> sessions);
   void tick(Shard& shard, SteadyPoint now, bool retry);  // retry: what was blocked, too
+  Task<void> look_for_room(Connection connection);
   Task<void> remind(Connection connection, MessageId overdue, PushReason reason);
 
   const Ports ports_;

@@ -171,11 +171,72 @@ TEST_F(LiveSessionsTest, ASweepComesRoundToEveryone) {
   }
   std::set<Connection> seen;
   for (int sweep = 0; sweep < 6; ++sweep) {
-    const auto found = sessions.sweep(2, LiveSessions::Blocked::skip);
+    const auto found = sessions.sweep(2, LiveSessions::Blocked::skip).to_pump;
     EXPECT_LE(found.size(), 2u);
     seen.insert(found.begin(), found.end());
   }
   EXPECT_EQ(seen.size(), 10u);
+}
+
+TEST_F(LiveSessionsTest, AFullSessionSettlesWhatTheStoreHasNoMore) {
+  open();
+  for (const std::uint64_t n : {1U, 2U, 3U}) ASSERT_EQ(offer(n, n - 1), Offer::deliver);
+  EXPECT_FALSE(sessions.begin_look(kPhone)) << "nothing waits";
+  ASSERT_EQ(offer(4, 3), Offer::wait);
+  EXPECT_EQ(sessions.sweep(10, LiveSessions::Blocked::skip).full, kPhone);
+  const auto look = sessions.begin_look(kPhone);
+  ASSERT_TRUE(look);
+  EXPECT_EQ(look->after, Position{0});
+  EXPECT_TRUE(sessions.end_look(kPhone, *look, {stored(2), stored(4)})) << "there is room";
+  EXPECT_EQ(sessions.in_flight(kPhone), std::vector{ref(2)});
+  EXPECT_FALSE(sessions.begin_look(kPhone)) << "not full any more";
+}
+
+TEST_F(LiveSessionsTest, LooksGoOnWhereTheLastOneEndedAndBeginAnew) {
+  open();
+  for (const std::uint64_t n : {1U, 2U, 3U}) ASSERT_EQ(offer(n, n - 1), Offer::deliver);
+  ASSERT_EQ(offer(4, 3), Offer::wait);
+  // The store's answers are cut off behind one message.
+  const std::pair<std::uint64_t, std::uint64_t> after_and_found[] = {
+      {0, 1}, {1, 2}, {2, 3}, {0, 1}};
+  for (const auto& [after, found] : after_and_found) {
+    const auto look = sessions.begin_look(kPhone);
+    ASSERT_TRUE(look);
+    EXPECT_EQ(look->after, Position{after});
+    EXPECT_FALSE(sessions.end_look(kPhone, *look, {stored(found)}));
+  }
+  const auto look = sessions.begin_look(kPhone);
+  EXPECT_TRUE(sessions.end_look(kPhone, *look, {})) << "2 and 3 are gone";
+  EXPECT_EQ(sessions.in_flight(kPhone), std::vector{ref(1)});
+}
+
+TEST_F(LiveSessionsTest, ALookForASessionThatWasReplacedSettlesNothing) {
+  open();
+  for (const std::uint64_t n : {1U, 2U, 3U}) ASSERT_EQ(offer(n, n - 1), Offer::deliver);
+  ASSERT_EQ(offer(4, 3), Offer::wait);
+  const auto look = sessions.begin_look(kPhone);
+  sessions.open(kPhone, SessionId("session-2"), kOtherSocket, {2}, {0});
+  ASSERT_EQ(offer(1, 0), Offer::deliver);
+  EXPECT_FALSE(sessions.end_look(kPhone, *look, {}));
+  EXPECT_EQ(sessions.in_flight(kPhone), std::vector{ref(1)});
+}
+
+TEST_F(LiveSessionsTest, AllFullSessionsAreLookedAtInTurn) {
+  std::set<Connection> seen;
+  for (int i = 0; i < 5; ++i) {
+    const Connection phone{TenantId(), ConnectionId(std::to_string(i))};
+    sessions.open(phone, kSession, kSocket, {1}, {0});
+    for (const std::uint64_t n : {1U, 2U, 3U, 4U}) {
+      sessions.offer(phone, ref(n), {n - 1}, std::nullopt, kStart);
+    }
+  }
+  for (int sweep = 0; sweep < 5; ++sweep) {
+    const auto full = sessions.sweep(10, LiveSessions::Blocked::retry).full;
+    ASSERT_TRUE(full);
+    ASSERT_TRUE(sessions.begin_look(*full));
+    seen.insert(*full);
+  }
+  EXPECT_EQ(seen.size(), 5u);
 }
 
 TEST_F(LiveSessionsTest, AfterAGapNoSessionIsSureToBeTheNewest) {
@@ -196,8 +257,8 @@ TEST_F(LiveSessionsTest, ABlockedPumpStopsAndLeavesTheSessionBehind) {
   const auto step = sessions.begin_pump(kPhone);
   EXPECT_FALSE(sessions.end_pump(kPhone, *step, LiveSessions::PumpEnd::blocked));
   EXPECT_EQ(sessions.behind(kSocket, 10), std::vector{kPhone});
-  EXPECT_TRUE(sessions.sweep(10, LiveSessions::Blocked::skip).empty());
-  EXPECT_EQ(sessions.sweep(10, LiveSessions::Blocked::retry), std::vector{kPhone});
+  EXPECT_TRUE(sessions.sweep(10, LiveSessions::Blocked::skip).to_pump.empty());
+  EXPECT_EQ(sessions.sweep(10, LiveSessions::Blocked::retry).to_pump, std::vector{kPhone});
   EXPECT_TRUE(sessions.behind(kOtherSocket, 10).empty());
 }
 

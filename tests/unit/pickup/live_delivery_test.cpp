@@ -258,6 +258,21 @@ TEST_F(TwoGatewaysTest, AResumedSessionYieldsToOneElsewhere) {
   EXPECT_EQ(there.sink.replaced().size(), 1u);
 }
 
+TEST_F(TwoGatewaysTest, WhatIsAcknowledgedElsewhereMakesRoomWithinSeconds) {
+  here.open("c", 1);
+  std::vector<MessageId> ids;
+  for (int i = 0; i < 1'200; ++i) ids.push_back(here.add("c", std::to_string(i))->id);
+  ASSERT_EQ(here.sink.received({1}).size(), 1'000u);
+  const MessageId kept = ids[500];
+  ids.resize(1'000);
+  std::erase(ids, kept);
+  there.acknowledge("c", ids);
+  for (int i = 0; i < 30; ++i) here.pass(milliseconds(100));
+  EXPECT_EQ(here.sink.received({1}).size(), 1'200u);
+  there.acknowledge("c", {kept});
+  EXPECT_EQ(there.count("c"), 200u);
+}
+
 TEST_F(TwoGatewaysTest, AMessageAcknowledgedThroughAnotherGatewayIsNotCountedHere) {
   here.open("c", 1);
   const auto receipt = here.add("c", "1");
