@@ -1,6 +1,8 @@
 #include "core/live_sessions.hpp"
 
 #include <algorithm>
+#include <set>
+#include <string_view>
 
 #include "core/session_table.hpp"
 
@@ -360,7 +362,9 @@ std::optional<LiveSessions::Look> LiveSessions::begin_look(const Connection& con
   auto first = t.in_flight.upper_bound(t.looked_at);
   if (first == t.in_flight.end()) first = t.in_flight.begin();
   Look look{s->epoch, Position{first->first.value - 1}, {}};
-  for (; first != t.in_flight.end(); ++first) look.in_flight.push_back(first->first);
+  for (; first != t.in_flight.end(); ++first) {
+    look.in_flight.push_back({first->second.id, first->first});
+  }
   return look;
 }
 
@@ -368,14 +372,15 @@ bool LiveSessions::end_look(const Connection& connection, const Look& look,
                             const std::vector<StoredMessage>& stored) {
   LiveSession* s = table_->find(connection, look.epoch);
   if (!s) return false;
-  const Position end = stored.empty() ? look.in_flight.back() : stored.back().position;
+  const Position end = stored.empty() ? look.in_flight.back().position : stored.back().position;
   if (s->traffic) s->traffic->looked_at = end;
+  std::set<std::string_view> there;
+  for (const StoredMessage& message : stored) there.insert(message.id.value);
   std::vector<Position> missing;
-  auto there = stored.begin();
-  for (const Position position : look.in_flight) {
-    if (position > end) break;
-    while (there != stored.end() && there->position < position) ++there;
-    if (there == stored.end() || there->position != position) missing.push_back(position);
+  for (const MessageRef& message : look.in_flight) {
+    if (message.position <= end && !there.contains(message.id.value)) {
+      missing.push_back(message.position);
+    }
   }
   return settle(connection, missing);
 }

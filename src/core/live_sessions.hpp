@@ -182,12 +182,13 @@ class LiveSessions {
   struct Look {
     Epoch epoch;
     Position after;
-    std::vector<Position> in_flight;  // behind `after`
+    std::vector<MessageRef> in_flight;  // behind `after`
   };
   // Nothing if there is no session, or it has room.
   std::optional<Look> begin_look(const Connection& connection);
   // `stored`: the first messages behind look.after; none: there are none. Settles what is missing
-  // among them. True: the session has room again and is behind, so pump it.
+  // among them; a message whose position was changed since is not missing, if it is among them.
+  // True: the session has room again and is behind, so pump it.
   bool end_look(const Connection& connection, const Look& look,
                 const std::vector<StoredMessage>& stored);
 

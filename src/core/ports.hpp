@@ -146,9 +146,9 @@ class LiveDirectoryListener {
   // A socket of the tenant listens at another gateway since now: it may belong to the mediator of
   // an orphan that is here.
   virtual void on_listener_elsewhere(TenantId tenant) = 0;
-  // Announcements or newer sessions may have gone unheard, or a gateway died that may have stored a
-  // message without announcing it: every session here has to look into its queue, and whether it
-  // is still the newest.
+  // Announcements or newer sessions may have gone unheard; a gateway died that may have stored a
+  // message without announcing it, or took this one for dead and announced nothing to it. Every
+  // session here has to look into its queue, and whether it is still the newest.
   virtual void on_gap() = 0;
 };
 

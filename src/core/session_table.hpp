@@ -37,7 +37,7 @@ struct Traffic {
   std::set<Position> settled;       // removed before they were offered
   std::uint64_t pump = 0;           // the number of the step that runs; 0: none
   bool accepted_meanwhile = false;  // a message came while a pump was reading
-  std::uint64_t look = 0;           // the number of the last one; 0: none
+  std::uint64_t look = 0;           // the number of the last one
   Position looked_at;               // up to here, by the looks so far
   Deadlines::iterator deadline;     // if in_flight is not empty
 
@@ -166,8 +166,11 @@ class SessionTable {
   void move(LiveSession* s, SocketId holder);
   void set_behind(LiveSession* s, bool value);
 
-  static Traffic& traffic(LiveSession* s) {
-    if (!s->traffic) s->traffic = std::make_unique<Traffic>();
+  Traffic& traffic(LiveSession* s) {
+    if (!s->traffic) {
+      s->traffic = std::make_unique<Traffic>();
+      s->traffic->look = last_look;
+    }
     return *s->traffic;
   }
   static void tidy(LiveSession* s) {

@@ -254,7 +254,10 @@ void PickupService::tick(Shard& shard, SteadyPoint now, bool retry) {
   }
   start_ends(std::move(expired.ended));
   start_pumps(std::move(swept.to_pump));
-  if (retry && swept.full) background_.spawn(look_for_room(std::move(*swept.full)));
+  if (swept.full && now >= shard.next_look) {
+    shard.next_look = now + kRetryInterval;
+    background_.spawn(look_for_room(std::move(*swept.full)));
+  }
 }
 
 // What was acknowledged through another gateway makes room no later than with its deadline, and

@@ -110,7 +110,8 @@ class PickupService final : public LiveDirectoryListener {
   struct Shard {
     explicit Shard(LiveSessions::Limits limits) : sessions(limits) {}
     mutable std::mutex mutex;
-    LiveSessions sessions;  // guarded by mutex
+    LiveSessions sessions;    // guarded by mutex
+    SteadyPoint next_look{};  // of a full session; tick() only
   };
 
   Shard& shard_of(const Connection& connection) const;

@@ -264,6 +264,8 @@ void RedisDirectory::apply(const Attendance& attendance, SteadyPoint sent, Stead
   }
   if (changes.was_away) {
     log::warn("this gateway was without heartbeats for so long that others may take it for dead");
+    joined_at_ =
+        answered - options_.dead_after;  // believe them if they say so, see on_overlooked()
     note_gap("this gateway was away");
   }
   for (const GatewayId& gateway : changes.died) {

@@ -27,6 +27,8 @@ constexpr std::uint64_t kEntriesAtOnce = 1000;
 constexpr std::uint64_t kBytesAtOnce = 4ULL << 20;
 // A plain take is one XRANGE; over this many entries their sizes ought to be looked at first.
 constexpr std::uint64_t kPlainTake = 100;
+// So they ought if the response may have fewer bytes than this.
+constexpr std::uint64_t kPlainBytes = 1ULL << 20;
 constexpr int kRestarts = 20;
 constexpr std::uint64_t kNoBound = 1ULL << 52;  // exact in the numbers of Lua
 
@@ -114,7 +116,8 @@ Task<Result<std::vector<StoredMessage>>> RedisStore::take_away(TakeQuery query, 
 RedisStore::Answer<std::vector<StoredMessage>> RedisStore::take_hot(TakeQuery query,
                                                                     Deadline deadline) {
   if (deadline.passed()) co_return too_late();
-  const bool plain = !query.queue.recipient_did && query.limit != 0 &&
+  const bool few_bytes = query.response_bytes != 0 && query.response_bytes < kPlainBytes;
+  const bool plain = !query.queue.recipient_did && query.limit != 0 && !few_bytes &&
                      query.limit + query.queue.exclude.size() <= kPlainTake;
   if (plain) {
     auto taken = co_await take_plain(query, deadline);

@@ -192,6 +192,17 @@ TEST_F(LiveSessionsTest, AFullSessionSettlesWhatTheStoreHasNoMore) {
   EXPECT_FALSE(sessions.begin_look(kPhone)) << "not full any more";
 }
 
+TEST_F(LiveSessionsTest, AMessageThatWasMovedInTheStoreIsNotMissing) {
+  open();
+  for (const std::uint64_t n : {1U, 2U, 3U}) ASSERT_EQ(offer(n, n - 1), Offer::deliver);
+  ASSERT_EQ(offer(4, 3), Offer::wait);
+  const auto look = sessions.begin_look(kPhone);
+  StoredMessage moved = stored(2);
+  moved.position = {9};
+  EXPECT_TRUE(sessions.end_look(kPhone, *look, {stored(3), stored(4), moved}));
+  EXPECT_EQ(sessions.in_flight(kPhone), (std::vector{ref(2), ref(3)}));
+}
+
 TEST_F(LiveSessionsTest, LooksGoOnWhereTheLastOneEndedAndBeginAnew) {
   open();
   for (const std::uint64_t n : {1U, 2U, 3U}) ASSERT_EQ(offer(n, n - 1), Offer::deliver);
