@@ -207,7 +207,9 @@ void Caller::gateway_failed(Call& call, CallError error) {
   const auto pause = std::chrono::duration_cast<Clock::duration>(
       std::min(kLongestRetry, kFirstRetry * (1 << doublings)) * share);
   const bool may_repeat = !call.opening && call.traits.repeat == Repeat::allowed;
-  if (!may_repeat || !is_passing(error.kind) || Clock::now() + pause >= call.deadline) {
+  // Just before the deadline there is no time for an answer: this error says more than a timeout.
+  const bool over = Clock::now() + pause + kFirstRetry >= call.deadline;
+  if (!may_repeat || !is_passing(error.kind) || over) {
     return finish(call, std::unexpected(std::move(error)));
   }
   journal_.note(LogLevel::debug, "asking again soon: " + error.text());

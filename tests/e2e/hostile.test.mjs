@@ -42,7 +42,7 @@ describe('hostile input', () => {
   let kept;
 
   before(async () => {
-    server = await Server.start({ env: { MPR_HANDSHAKE_TIMEOUT_MS: '1000' } });
+    server = await Server.start({ env: { MPR_HANDSHAKE_TIMEOUT_MS: '3000' } });
     socket = await RpcSocket.open(server.url);
     kept = await addMany(socket, mine, 3);
   });
@@ -597,7 +597,7 @@ describe('hostile input', () => {
   attack('sessions opened and abandoned by the thousand', async () => {
     const other = await RpcSocket.open(server.url);
     // Each first session asks the database, and the one of the tests takes milliseconds.
-    const sessions = backend === 'embedded' ? 3000 : 300;
+    const sessions = backend === 'embedded' ? 3000 : 100;
     await Promise.all(
       Array.from({ length: sessions }, (_, n) =>
         other.call('addLiveSession', { connectionId: `c-abandoned-${n}`, sessionId: `s-${n}` }),

@@ -206,7 +206,7 @@ describe('other refusals', () => {
     };
     const phones = Array.from({ length: 100 }, () => new Phone('apns'));
     await Promise.all(phones.map((phone) => phone.message(socket)));
-    await until(async () => (await pushCount(server, 'apns', 'accepted')) === 100, 'all are sent');
+    await until(async () => (await pushCount(server, 'apns', 'accepted')) === 100, 'all are sent', 20_000);
     assert.ok(apns.sessionsOpened <= 8, `${apns.sessionsOpened} connections`);
   });
 });

@@ -304,7 +304,7 @@ describe('connections', () => {
     };
     const phones = Array.from({ length: 40 }, () => new Phone('fcm'));
     await Promise.all(phones.map((phone) => phone.message(socket)));
-    await until(async () => (await pushCount(server, 'fcm', 'accepted')) === 41, 'all are sent');
+    await until(async () => (await pushCount(server, 'fcm', 'accepted')) === 41, 'all are sent', 20_000);
     assert.ok(fcm.sessionsOpened <= 6, `${fcm.sessionsOpened} connections`);
   });
 

@@ -16,7 +16,7 @@ import { until, within } from './support/wait.mjs';
 
 after(stopPushServers);
 
-const windowMs = 1000;
+const windowMs = 3000; // a burst has to fit into it on a busy machine
 
 function checkPushes(name, body, { env = {} } = {}) {
   return check(name, async (t) => {
@@ -58,7 +58,7 @@ describe('a burst for an offline phone', () => {
     await Promise.all(Array.from({ length: 100 }, (_, n) => phone.message(c.socket, n)));
     await c.fcm.reached(phone.token);
     assert.equal(await phone.pickUp(c.socket), 100);
-    await until(async () => (await pushCount(c.server, 'fcm', 'unneeded')) === 1, 'no trailing');
+    await until(async () => (await pushCount(c.server, 'fcm', 'unneeded')) === 1, 'no trailing', 15_000);
     await pushesSettled(c.server);
     assert.equal(c.fcm.to(phone.token).length, 1);
   });
@@ -106,7 +106,7 @@ describe('a phone with a live session', () => {
       await pushesSettled(server);
       assert.equal(fcm.pushes.length, 0);
     },
-    { env: { MPR_ACK_DEADLINE_MS: '300' } },
+    { env: { MPR_ACK_DEADLINE_MS: '3000' } },
   );
 
   checkPushes(

@@ -238,7 +238,9 @@ TEST_F(RedisDirectoryTest, ANumberThatNeverCameIsMissedByTheBeacon) {
 
 TEST_F(RedisDirectoryTest, TrafficWithoutLossesMakesNoGaps) {
   const auto here = join("here");
-  const auto there = join("there");
+  auto patient = quick("there");
+  patient.number_patience = 2s;
+  const auto there = join(patient);
   const SessionPlace place{GatewayId("there"), there->open("c")};
   settle(*there);
   settle(*here);
@@ -259,7 +261,7 @@ TEST_F(RedisDirectoryTest, TrafficWithoutLossesMakesNoGaps) {
   }
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(there->listener.eventually(3000).size(), 3000U);
-  std::this_thread::sleep_for(500ms);  // beacons come
+  std::this_thread::sleep_for(3s);  // beacons come, and patience ends
   EXPECT_EQ(there->listener.gaps(), gaps);
   EXPECT_EQ(here->directory.metrics().announcements.value(), 3000U);
 }
@@ -282,8 +284,13 @@ TEST_F(RedisDirectoryTest, LargeMessagesAreNotBroadcast) {
 }
 
 TEST_F(RedisDirectoryTest, AGatewayThatLeavesIsLostAtOnceAndOthersLookForWhatItLeft) {
-  const auto here = join("here");
-  auto there = join("there");
+  const auto patient = [](const char* gateway) {
+    auto options = quick(gateway);
+    options.orphan_grace = 30s;
+    return options;
+  };
+  const auto here = join(patient("here"));
+  auto there = join(patient("there"));
   const SessionPlace place{GatewayId("there"), there->open("c")};
   settle(*here);
   const std::size_t gaps = here->listener.gaps();
@@ -291,7 +298,7 @@ TEST_F(RedisDirectoryTest, AGatewayThatLeavesIsLostAtOnceAndOthersLookForWhatItL
   EXPECT_TRUE(eventually(1s, [&] { return here->directory.presence(place) == Presence::lost; }));
   EXPECT_TRUE(gap_after(*here, gaps));
   there.reset();
-  const auto late = join("late");
+  const auto late = join(patient("late"));
   EXPECT_EQ(late->directory.presence(place), Presence::lost) << "known to those who come after";
 }
 

@@ -15,7 +15,12 @@ export class RpcFailure extends Error {
 export class RpcSocket {
   static async open(url, { protocols = [], ...options } = {}) {
     const socket = new RpcSocket(
-      new WebSocket(url, protocols, { perMessageDeflate: false, ...options }),
+      // Each frame is worked off before the next: what tests record is in the order of the wire.
+      new WebSocket(url, protocols, {
+        perMessageDeflate: false,
+        allowSynchronousEvents: false,
+        ...options,
+      }),
     );
     await within(socket.opened, 5000, `a WebSocket to ${url}`);
     return socket;

@@ -151,7 +151,7 @@ TEST_F(ClientReconnectTest, QueuesCallsUpToItsBoundAndSendsThemInOrder) {
 
 TEST_F(ClientReconnectTest, FailsCallsThatWaitTooLongForAConnection) {
   ClientOptions options = quick_options();
-  options.total_timeout = 50ms;
+  options.total_timeout = 500ms;
   connect(options);
   gateway.server.holds_handshakes = true;
   gateway.server.drop();

@@ -139,7 +139,7 @@ TEST_F(HttpServerTest, SaysWhichAddressItCannotHave) {
 class ImpatientHttpServerTest : public HttpServerTest {
  protected:
   ImpatientHttpServerTest()
-      : HttpServerTest({.connections = 2, .idle_timeout = 200ms, .request_timeout = 100ms}) {}
+      : HttpServerTest({.connections = 2, .idle_timeout = 2s, .request_timeout = 1s}) {}
 };
 
 TEST_F(ImpatientHttpServerTest, CutsAClientThatDoesNotGoOn) {

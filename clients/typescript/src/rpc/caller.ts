@@ -301,7 +301,9 @@ export class Caller {
   private failed(call: Call, error: ErrorAnswer): void {
     const pauseMs =
       Math.min(longestRetryMs, firstRetryMs * 2 ** (call.attempts - 1)) * (0.5 + Math.random() / 2);
-    if (call.opening || !isPassing(error) || performance.now() + pauseMs >= call.deadline) {
+    // Just before the deadline there is no time for an answer: this error says more than a timeout.
+    const over = performance.now() + pauseMs + firstRetryMs >= call.deadline;
+    if (call.opening || !isPassing(error) || over) {
       this.finish(call, () => {
         call.reject(remoteError(error, call.method));
       });

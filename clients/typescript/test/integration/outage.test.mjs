@@ -33,7 +33,7 @@ async function addThrough(outage, client) {
   const load = (async () => {
     for (let n = 0; running; n += 1) {
       adds.push(add(client, connectionId, `m${n}`));
-      if (n % 10 === 9) await new Promise((resolve) => setTimeout(resolve, 5));
+      if (n % 10 === 9) await new Promise((resolve) => setTimeout(resolve, 25));
     }
   })();
   await until(() => adds.length > 100, 'some load');
