@@ -125,7 +125,7 @@ func (f *ferretServer) start() error {
 func (f *ferretServer) startPostgres() error {
 	socket := filepath.Join(f.directory, ".s.PGSQL.5432")
 	var err error
-	for attempt := 0; attempt < 50; attempt++ {
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		_ = os.Remove(socket)
 		_ = os.Remove(socket + ".lock")
 		f.postgres, err = startProcess(f.credential, f.log("postgres"),
@@ -143,7 +143,6 @@ func (f *ferretServer) startPostgres() error {
 			return nil
 		}
 		f.postgres.kill()
-		time.Sleep(100 * time.Millisecond)
 	}
 	return err
 }
