@@ -137,7 +137,8 @@ constexpr auto kOptions = std::to_array<Option>({
      .least = 0,
      .most = 1'000'000 * kGiB,
      .help = "Pending payload bytes of all connections together; beyond it adds are refused (507). "
-             "0: the disk, or the memory, is the bound.",
+             "0: the disk, or the memory, is the bound. With Redis it counts only with "
+             "MPR_DURABILITY=durable; else Redis' maxmemory is the bound.",
      .assign = set<&S::max_store_bytes>},
     {.name = "MPR_IDEMPOTENCY_WINDOW_MS",
      .group = storage,
@@ -155,7 +156,10 @@ constexpr auto kOptions = std::to_array<Option>({
      .standard = "100000",
      .least = 0,
      .most = 100'000'000,
-     .help = "Most message ids remembered in that window; the oldest are forgotten first.",
+     .help =
+         "Most message ids remembered in that window; the oldest are forgotten first. 0: none in "
+         "the embedded and the memory store, no bound in MongoDB. Redis remembers all of the "
+         "window.",
      .assign = set<&S::remembered_ids>},
     {.name = "THRESHOLD_TIMESTAMP",
      .group = storage,

@@ -23,7 +23,7 @@ enum class OptionKind {
   address,       // an IPv4 or IPv6 address
   port,          // 0 lets the system choose
   count,         // a whole number
-  bytes,         // a whole number, KiB, MiB or GiB may follow
+  bytes,         // a whole number, KiB, MiB, GiB or TiB may follow
   milliseconds,  // a whole number
   choice,        // one of `choices`
   log_level,

@@ -7,7 +7,7 @@
 
 namespace mpr::limits {
 
-// connectionId, tenant, sessionId, messageId, recipientDid: over it the call is refused.
+// connectionId, tenant, sessionId, messageId: over it the call is refused.
 inline constexpr std::size_t kIdBytes = 255;
 // DIDs are longer than ids when they carry keys (did:peer:2 with services).
 inline constexpr std::size_t kRecipientDidBytes = 2048;

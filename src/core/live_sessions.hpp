@@ -36,7 +36,7 @@ class SessionTable;
 class LiveSessions {
  public:
   struct Limits {
-    std::size_t max_in_flight = 1000;  // live deliveries per session; more stay pending
+    std::size_t max_in_flight = 1000;  // from here on live deliveries to a session stay pending
     std::size_t max_taken = 10'000;    // in flight at most, those taken by the holder included
     std::chrono::milliseconds acknowledgement_deadline{15'000};
     std::chrono::milliseconds orphan_grace{10'000};
@@ -123,7 +123,7 @@ class LiveSessions {
   void postpone(const Connection& connection, Epoch epoch, const MessageRef& message);
 
   // What a pump has to read next: pending messages after `cursor`, at most `room` of them. Nothing
-  // if there is no session, it is full, or another pump runs.
+  // if there is no session, nothing waits, it is full, or another pump runs.
   struct PumpStep {
     std::uint64_t number = 0;  // a step is void once the session was rewound or replaced
     Epoch epoch;
@@ -184,7 +184,7 @@ class LiveSessions {
     Position after;
     std::vector<MessageRef> in_flight;  // behind `after`
   };
-  // Nothing if there is no session, or it has room.
+  // Nothing unless the session is full, messages wait behind that, and no pump runs.
   std::optional<Look> begin_look(const Connection& connection);
   // `stored`: the first messages behind look.after; none: there are none. Settles what is missing
   // among them; a message whose position was changed since is not missing, if it is among them.

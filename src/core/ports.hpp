@@ -75,9 +75,10 @@ struct StoreTotals {
 // or removal is seen by every operation started after the answer, on any thread; an add that has
 // not been answered is not seen before it is as durable as its answer will promise.
 // Expired messages are never counted, returned or reported as removed.
-// Failure: `unavailable` when the backend refuses (nothing was stored or removed),
-// `quota_exceeded`, `deadline_exceeded` when the deadline passed before the operation took effect,
-// `corrupt` when stored bytes fail their checksum. A failure is never an empty outcome.
+// Failure: `unavailable` when the backend refuses (nothing was stored or removed, unless
+// Error::effect is unknown), `quota_exceeded`, `deadline_exceeded` when the deadline passed (it may
+// take effect later), `corrupt` when stored bytes fail their checksum. A failure is never an empty
+// outcome.
 class MessageStore {
  public:
   virtual ~MessageStore() = default;

@@ -37,7 +37,7 @@ struct Traffic {
   std::set<Position> settled;       // removed before they were offered
   std::uint64_t pump = 0;           // the number of the step that runs; 0: none
   bool accepted_meanwhile = false;  // a message came while a pump was reading
-  std::uint64_t look = 0;           // the number of the last one
+  std::uint64_t look = 0;           // the number of its last look
   Position looked_at;               // up to here, by the looks so far
   Deadlines::iterator deadline;     // if in_flight is not empty
 
@@ -136,7 +136,8 @@ class SessionTable {
   SessionTable(const SessionTable&) = delete;
   SessionTable& operator=(const SessionTable&) = delete;
 
-  // Read by all; changed only by the functions below, except swept and the numbers.
+  // Read by all; changed only by the functions below, except swept, the numbers, the
+  // order within `behind` (by sweeps) and `deadlines` (by expire()).
   boost::unordered_flat_set<LiveSession*, Hash, Equal> sessions;
   std::unordered_map<std::uint64_t, SiblingList> held;  // by holder
   SiblingList orphans;                                  // the longest orphaned first

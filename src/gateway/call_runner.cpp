@@ -146,6 +146,7 @@ void CallRunner::answer_at_once(CallOrigin& origin, const Result<std::string>& o
   }
   metrics_.calls_failed.add();
   if (outcome.error().code == Errc::invalid_argument) metrics_.calls_rejected.add();
+  if (outcome.error().code == Errc::deadline_exceeded) metrics_.calls_timed_out.add();
   const rpc::RpcError error = rpc::to_rpc_error(outcome.error());
   answer_text(origin, id, batch, slot, nullptr, &error);
 }
@@ -182,7 +183,6 @@ void CallRunner::answer_text(CallOrigin& origin, const rpc::RequestId& id,
 
 void CallRunner::answer_overdue(SteadyTime now) {
   while (oldest_ != nullptr && now - oldest_->arrived >= limits_.call_timeout) {
-    metrics_.calls_timed_out.add();
     answer(*oldest_,
            fail(Errc::deadline_exceeded,
                 "not done within " + std::to_string(limits_.call_timeout.count()) + " ms"));

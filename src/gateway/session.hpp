@@ -111,10 +111,8 @@ class Session final : public IoThread::Source, public CallOrigin {
   void send_text(std::size_t expected_bytes, Write&& write);
   void send_control(websocket::Opcode opcode, std::string_view payload);
   void flush_later();
-  void after_flush();
   void check_outbound();
   void set_interest();
-  void close_if_drained();
   void end();
 
   // constant after construction

@@ -3,8 +3,8 @@
 // epoch only. Records are handed to the system without a sync: they survive the death of the
 // process and may miss the last moments before a power cut.
 //
-// append() is for any thread; load(), read_open() and start() belong to the start. A damaged end of
-// a file is dropped with a warning. It knows nothing of who is live: compact() asks.
+// append() is for any thread; load(), read_opened() and start() belong to the start. A damaged end
+// of a file is dropped with a warning. It knows nothing of who is live: compact() asks.
 #pragma once
 
 #include <cstdint>

@@ -44,7 +44,7 @@ class DirectoryInbox {
   // --- from the directory --------------------------------------------------------------------
   // Waits until both subscriptions stand or have stood.
   bool wait_connected(std::chrono::steady_clock::time_point until);
-  // True: messages went unheard since the last call.
+  // True: messages may have gone unheard since the last call.
   bool lost();
   void forget(const GatewayId& gateway);
 

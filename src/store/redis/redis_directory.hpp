@@ -105,7 +105,8 @@ class RedisDirectory final : public LiveDirectory {
   Task<Result<void>> say_to_everybody(redis::ChannelContent content, Deadline deadline);
   std::string encode(redis::ChannelContent content) const;
   Epoch next_epoch(Epoch larger_than);
-  // Tells the gateway that held the connection's session before, later and without fail or answer.
+  // Tells the gateway that held the connection's session before; later, and nobody learns here
+  // whether it arrived. What is lost is missed there by its number, except what goes to all.
   void tell_superseded(std::vector<GatewayId> former, Connection connection, Epoch newer);
   // Nobody knows whether the record was written: it has to go.
   void withdraw_later(Connection connection, Epoch epoch);
@@ -117,7 +118,7 @@ class RedisDirectory final : public LiveDirectory {
   // --- background (directory_background.cpp); own thread --------------------------------------
   Result<void> join(Deadline deadline);  // the caller's thread, before the own one runs
   void spawn(Task<void> task);
-  void look_around();  // every few milliseconds
+  void look_around();  // ten times a second
   Task<Result<void>> beat(Deadline deadline);
   Task<void> beat_once();
   void apply(const redis::Attendance& attendance, SteadyPoint sent, SteadyPoint answered);

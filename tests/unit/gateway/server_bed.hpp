@@ -44,9 +44,11 @@ class HeldStore final : public MessageStore {
     }
   }
   void throw_next() { throw_next_ = true; }
+  void give_up_next() { give_up_next_ = true; }
 
   Task<Result<AddOutcome>> add(NewMessage message, Deadline deadline) override {
     if (throw_next_.exchange(false)) throw std::runtime_error("a bug in the store");
+    if (give_up_next_.exchange(false)) co_return fail(Errc::deadline_exceeded, "too slow");
     bool held = false;
     {
       std::lock_guard lock(mutex_);
@@ -92,6 +94,7 @@ class HeldStore final : public MessageStore {
  private:
   MessageStore& inner_;
   std::atomic<bool> throw_next_ = false;
+  std::atomic<bool> give_up_next_ = false;
   std::mutex mutex_;
   std::condition_variable arrived_;
   bool holding_ = false;                // guarded by mutex_

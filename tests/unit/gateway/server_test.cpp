@@ -190,6 +190,14 @@ TEST(Server, AnswersACallThatTakesTooLongAndDropsWhatComesLate) {
   EXPECT_EQ(bed.metrics().calls_timed_out.value(), 2u);
 }
 
+TEST(Server, CountsACallThatTheStoreGaveUpAsOneThatTookTooLong) {
+  ServerBed bed;
+  TestSocket socket(bed.port);
+  bed.store.give_up_next();
+  EXPECT_TRUE(contains(socket.call("addMessage", add_params("c", "{}")), R"("code":504)"));
+  EXPECT_EQ(bed.metrics().calls_timed_out.value(), 1u);
+}
+
 TEST(Server, AnswersACallThatThrowsWith500) {
   ServerBed bed;
   TestSocket socket(bed.port);
