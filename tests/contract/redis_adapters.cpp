@@ -27,12 +27,15 @@ std::vector<redis::ServerAddress> addresses_of(const std::vector<std::string>& t
 class Backend {
  public:
   explicit Backend(Kind kind) {
+    // Machines that stall for a moment are not what is tested here.
     redis::ClientOptions options;
+    options.silence_limit = std::chrono::seconds(20);
+    options.replica_wait = std::chrono::seconds(10);
     if (kind == Kind::single) {
       single_ = std::make_unique<RedisServer>();
       options.servers = addresses_of({single_->address()});
     } else {
-      cluster_ = std::make_unique<RedisCluster>();
+      cluster_ = std::make_unique<RedisCluster>({}, std::chrono::seconds(15));
       options.mode = redis::ClientOptions::Mode::cluster;
       options.servers = addresses_of(cluster_->addresses());
     }

@@ -40,7 +40,7 @@ std::unique_ptr<DirectoryHome> single_home() {
 }
 
 std::unique_ptr<DirectoryHome> cluster_home() {
-  static RedisCluster cluster;
+  static RedisCluster cluster({}, std::chrono::seconds(15));
   redis::ClientOptions client;
   client.mode = redis::ClientOptions::Mode::cluster;
   for (std::size_t i = 0; i < RedisCluster::kNodes; ++i) {

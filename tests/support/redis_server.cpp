@@ -187,11 +187,13 @@ std::string RedisServer::cli(std::vector<std::string> words) const {
 
 // --- a cluster -------------------------------------------------------------------------------
 
-RedisCluster::RedisCluster(std::vector<std::string> config) {
+RedisCluster::RedisCluster(std::vector<std::string> config,
+                           std::chrono::milliseconds node_timeout) {
   // The bus uses port + 10000.
   config.insert(config.end(), {"cluster-enabled yes", "cluster-config-file nodes.conf",
-                               "cluster-node-timeout 1500", "repl-diskless-sync-delay 0",
-                               "cluster-replica-validity-factor 0", "repl-ping-replica-period 1"});
+                               "cluster-node-timeout " + std::to_string(node_timeout.count()),
+                               "repl-diskless-sync-delay 0", "cluster-replica-validity-factor 0",
+                               "repl-ping-replica-period 1"});
   std::vector<std::string> create = {"redis-cli", "--cluster", "create"};
   for (std::size_t i = 0; i < kNodes; ++i) {
     nodes_.push_back(std::make_unique<RedisServer>(config, 10'000));

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <memory>
@@ -61,10 +62,12 @@ class RedisServer {
   pid_t pid_ = -1;
 };
 
-// Three primaries with one replica each, with quick failover.
+// Three primaries with one replica each. A node that is silent for `node_timeout` is replaced:
+// quickly unless said otherwise.
 class RedisCluster {
  public:
-  explicit RedisCluster(std::vector<std::string> config = {});
+  explicit RedisCluster(std::vector<std::string> config = {},
+                        std::chrono::milliseconds node_timeout = std::chrono::milliseconds(1500));
 
   static constexpr std::size_t kNodes = 6;
   RedisServer& node(std::size_t index) { return *nodes_[index]; }

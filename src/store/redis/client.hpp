@@ -39,6 +39,9 @@ struct ClientOptions {
   std::chrono::milliseconds connect_timeout{1000};
   // A connection from which nothing came for so long, while requests wait, is closed.
   std::chrono::milliseconds silence_limit{1000};
+  // How long a flush waits for a replica at most (Durability::replicated), half of the limit above
+  // if that is less: what is behind it on the connection, reads too, waits as long.
+  std::chrono::milliseconds replica_wait{500};
   std::chrono::milliseconds reconnect_at_least{50};  // doubles up to the next, with jitter
   std::chrono::milliseconds reconnect_at_most{2000};
   // Bytes of requests that wait on one connection; beyond it requests fail at once.

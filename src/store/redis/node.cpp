@@ -13,9 +13,7 @@ namespace {
 
 using std::chrono::milliseconds;
 
-// How long a flush waits for a replica at most: what is behind it on the connection, reads too,
-// waits as long. After a wait in vain only briefly, until one answers again.
-constexpr milliseconds kReplicaWait{500};
+// How long a flush waits for a replica after a wait in vain, until one answers again.
 constexpr milliseconds kDoubtfulWait{20};
 
 double jitter() {
@@ -48,8 +46,9 @@ void Node::flush() {
   dirty_ = false;
   if (!link_.is_open()) return;
   if (pipeline_.wants_wait()) {
-    const auto patience = pipeline_.replicas_in_doubt() ? kDoubtfulWait : kReplicaWait;
-    const auto most = std::min(patience, lane_.shared().options.silence_limit / 2);
+    const ClientOptions& options = lane_.shared().options;
+    const auto patience = pipeline_.replicas_in_doubt() ? kDoubtfulWait : options.replica_wait;
+    const auto most = std::min(patience, options.silence_limit / 2);
     pipeline_.send_wait(link_.out(), std::max<std::int64_t>(most.count(), 1));
   }
   link_.flush();
