@@ -35,7 +35,8 @@ class Backend {
       single_ = std::make_unique<RedisServer>();
       options.servers = addresses_of({single_->address()});
     } else {
-      cluster_ = std::make_unique<RedisCluster>({}, std::chrono::seconds(15));
+      cluster_ =
+          std::make_unique<RedisCluster>(std::vector<std::string>(), std::chrono::seconds(15));
       options.mode = redis::ClientOptions::Mode::cluster;
       options.servers = addresses_of(cluster_->addresses());
     }
