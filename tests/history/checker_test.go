@@ -162,6 +162,8 @@ func TestCheckerAcceptsWhatIsAllowed(t *testing.T) {
 			[]Operation{added(1, 0, 1), removed(2, 9, 1), taken(3, 4, 1), taken(3, 4), counted(5, 6, 0)}},
 		{"an unanswered take that deletes may have taken it", nil,
 			[]Operation{added(1, 0, 1), unanswered(deleting(taken(2, 0)))}},
+		{"back after a take that ran into its deadline before it heard of the deletion", items(1),
+			[]Operation{added(1, 0, 1), deleting(taken(2, 1802, 1)), taken(1900, 1901, 1)}},
 		{"overlapping adds in either order", items(2, 1), []Operation{added(1, 0, 10), added(2, 1, 9)}},
 		{"the same id in another connection", items(1), []Operation{added(1, 0, 1), foreign}},
 		{"a message in flight is hidden", items(1),
