@@ -1,4 +1,7 @@
 // mpr: one binary, subcommands. This file only finds out which one is meant.
+#include <sys/mman.h>
+#include <unistd.h>
+
 #include <exception>
 #include <iostream>
 #include <string>
@@ -75,9 +78,14 @@ int run(const std::vector<std::string>& words) {
   return unknown(words.front());
 }
 
+// The MongoDB driver shares its counters under this name as soon as it is loaded. Nobody reads
+// them; left in /dev/shm by a kill they would make the next process of the same number complain.
+void forget_driver_counters() { shm_unlink(("/mongoc-" + std::to_string(getpid())).c_str()); }
+
 }  // namespace
 
 int main(int argc, char** argv) {
+  forget_driver_counters();
   try {
     return run(std::vector<std::string>(argv + 1, argv + argc));
   } catch (const std::exception& e) {

@@ -220,8 +220,8 @@ void Caller::unanswered(Call& call) {
   const bool deaf = !link_.heard_since(call.sent_at);
   const bool over = Clock::now() + kFirstRetry >= call.deadline;
   if (over || call.opening || call.traits.repeat == Repeat::never) {
-    fail_call(call, ErrorKind::timed_out,
-              "no answer within " + std::to_string(limits_.answer.count()) + " ms");
+    const auto waited = std::chrono::round<Milliseconds>(Clock::now() - call.sent_at);
+    fail_call(call, ErrorKind::timed_out, "no answer in " + std::to_string(waited.count()) + " ms");
   } else if (!deaf) {
     journal_.note(LogLevel::debug, call.method + ": no answer in time, asking again");
     transmit_again(call);

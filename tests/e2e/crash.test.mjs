@@ -3,6 +3,7 @@
 // makes no duplicate. MPR_CRASH_ROUNDS sets the number of rounds, MPR_CRASH_SEED repeats a run.
 
 import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
 
 import { check } from './support/case.mjs';
 import { envelope, newConnection } from './support/messages.mjs';
@@ -192,7 +193,10 @@ check('kill -9 twice in a row, the second right after the start', async () => {
     ),
   );
   for (let round = 0; round < 3; round += 1) {
+    const killed = server.gateways.map(({ child }) => child.pid);
     await server.kill();
+    // The name under which the MongoDB driver shares its counters.
+    for (const pid of killed) assert.ok(!existsSync(`/dev/shm/mongoc-${pid}`), 'shared memory stays');
     await server.relaunch();
   }
   const after = await RpcSocket.open(server.url);

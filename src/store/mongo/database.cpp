@@ -43,8 +43,8 @@ void log_line(mongoc_log_level_t level, const char* domain, const char* message,
 void start_driver() {
   static std::once_flag once;
   std::call_once(once, [] {
+    mongoc_log_set_handler(log_line, nullptr);  // first: mongoc_init() may have to say something
     mongoc_init();
-    mongoc_log_set_handler(log_line, nullptr);
   });
 }
 

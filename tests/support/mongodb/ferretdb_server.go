@@ -131,7 +131,9 @@ func (f *ferretServer) startPostgres() error {
 		f.postgres, err = startProcess(f.credential, f.log("postgres"),
 			filepath.Join(f.programs, "postgres"), "-D", f.data(), "-k", f.directory,
 			"-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
-			"-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", "jit=off")
+			"-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", "jit=off",
+			// Not in /dev/shm, where every kill would leave a file.
+			"-c", "dynamic_shared_memory_type=mmap")
 		if err != nil {
 			return err
 		}

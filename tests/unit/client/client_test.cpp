@@ -130,20 +130,39 @@ TEST_F(ClientTest, GivesEveryErrorItsType) {
       {507, ErrorKind::quota_exceeded}, {-32602, ErrorKind::invalid_parameters},
       {503, ErrorKind::unavailable},    {504, ErrorKind::deadline_exceeded},
       {500, ErrorKind::remote},         {-32601, ErrorKind::remote}};
-  ClientOptions options = quick_options();
-  options.total_timeout = 500ms;  // what is repeated ends soon
-  connect(options);
+  connect();
 
   for (const auto& [code, kind] : codes) {
-    gateway.answers["addMessage"] = R"("error":{"code":)" + std::to_string(code) +
-                                    R"(,"message":"No","data":{"details":"why"}})";
-    const auto added = add();
-    ASSERT_FALSE(added);
-    EXPECT_EQ(added.error().kind, kind) << code;
-    EXPECT_EQ(added.error().code, code);
-    EXPECT_EQ(added.error().method, "addMessage");
-    EXPECT_EQ(added.error().details, "why");
+    gateway.answers["takeFromQueue"] = R"("error":{"code":)" + std::to_string(code) +
+                                       R"(,"message":"No","data":{"details":"why"}})";
+    // This one is not repeated, whatever the error.
+    const auto taken = outcome_of<std::vector<QueuedMessage>>([&](auto done) {
+      client->take_from_queue({.connection_id = "a", .deletion = Deletion::in_the_take},
+                              std::move(done));
+    });
+    ASSERT_FALSE(taken);
+    EXPECT_EQ(taken.error().kind, kind) << code;
+    EXPECT_EQ(taken.error().code, code);
+    EXPECT_EQ(taken.error().method, "takeFromQueue");
+    EXPECT_EQ(taken.error().details, "why");
   }
+}
+
+TEST_F(ClientTest, FailsWithTheErrorThatStaysUntilTheTimeIsUp) {
+  gateway.answers["addMessage"] = R"("error":{"code":503,"message":"Service unavailable"})";
+  ClientOptions options = quick_options();
+  options.total_timeout = 500ms;
+  connect(options);
+
+  auto added = add();
+  // A pause of the machine over the end of that time is a timeout; then it is tried again.
+  for (int n = 0; n < 20 && !added && added.error().kind == ErrorKind::timed_out; ++n) {
+    added = add();
+  }
+
+  ASSERT_FALSE(added);
+  EXPECT_EQ(added.error().kind, ErrorKind::unavailable);
+  EXPECT_GT(gateway.count("addMessage"), 1u);
 }
 
 TEST_F(ClientTest, SaysThatAnAnswerIsNotWhatTheProtocolPromises) {

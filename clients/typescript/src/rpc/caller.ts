@@ -283,8 +283,9 @@ export class Caller {
   private unanswered(call: Call): void {
     const deaf = !this.wire.heardSince(call.sentAt);
     if (performance.now() + firstRetryMs >= call.deadline || call.opening) {
+      const waitedMs = Math.round(performance.now() - call.sentAt);
       const error = new CallTimeoutError(
-        `${call.method} failed: no answer within ${this.limits.answerMs} ms`,
+        `${call.method} failed: no answer in ${waitedMs} ms`,
         call.method,
       );
       this.finish(call, () => {
