@@ -28,7 +28,7 @@ func startCommanded(t testing.TB, args ...string) *commanded {
 		t.Fatal("MPR_MONGODB_FOR_TESTS must name the program that tests/support/mongodb builds")
 	}
 	command := exec.Command(built, args...)
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // it has to tidy up
 	command.Stderr = os.Stderr
 	input, err := command.StdinPipe()
 	if err != nil {

@@ -133,7 +133,7 @@ TEST(RedisClient, SaysWhyALoginIsRefused) {
     options.login = std::move(login);
     Client client(options, metrics);
     RunLoop loop;
-    const auto connected = loop.run(client.connect(Deadline::after(500ms)));
+    const auto connected = loop.run(client.connect(Deadline::after(2s)));
     EXPECT_FALSE(connected.has_value());
     return connected ? std::string() : connected.error().context;
   };
@@ -216,7 +216,7 @@ TEST(RedisClient, RefusesACertificateThatItCannotVerify) {
     options.login.ca_file = certificates.path(ca);
     Client client(options, metrics);
     RunLoop loop;
-    const auto connected = loop.run(client.connect(Deadline::after(500ms)));
+    const auto connected = loop.run(client.connect(Deadline::after(2s)));
     return connected ? std::string() : connected.error().context;
   };
   const std::string untrusted = reason("127.0.0.1", "other.pem");
@@ -240,7 +240,7 @@ TEST(RedisClient, RefusesACertificateOfAnotherName) {
   options.login.ca_file = certificates.path("ca.pem");
   Client client(options, metrics);
   RunLoop loop;
-  const auto connected = loop.run(client.connect(Deadline::after(500ms)));
+  const auto connected = loop.run(client.connect(Deadline::after(2s)));
   ASSERT_FALSE(connected.has_value());
   EXPECT_TRUE(connected.error().context.contains("IP address mismatch"))
       << connected.error().context;

@@ -11,12 +11,12 @@
 import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+import { bindable } from './ports.mjs';
 import { until, within } from './wait.mjs';
 
 export const kinds = ['embedded', 'redis', 'two'];
@@ -32,13 +32,14 @@ export const quickStore = backend === 'embedded' ? { MPR_BACKEND: 'memory' } : {
 const children = new Set();
 const directories = new Set();
 process.on('exit', () => {
-  for (const child of children) child.kill('SIGKILL');
+  stopServers();
   for (const directory of directories) rmSync(directory, { recursive: true, force: true });
 });
 
-// A child that is killed when this process dies, even by kill -9.
-function start(program, args, options, packages) {
-  const child = spawn('setpriv', ['--pdeathsig', 'KILL', '--', program, ...args], options);
+// A child that is ended by `signal` when this process dies, even by kill -9.
+function start(program, args, options, packages, signal = 'KILL') {
+  const child = spawn('setpriv', ['--pdeathsig', signal, '--', program, ...args], options);
+  child.end = () => child.kill(`SIG${signal}`);
   children.add(child);
   child.once('close', () => children.delete(child));
   child.once('error', () => {});
@@ -60,17 +61,6 @@ async function freePort(also = 0) {
     if (also === 0 || (port + also < 65_536 && (await bindable(port + also)))) return port;
   }
   throw new Error('no free port');
-}
-
-function bindable(wanted) {
-  return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(0));
-    probe.listen(wanted, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
-  });
 }
 
 async function command(program, args) {
@@ -129,7 +119,8 @@ async function startDatabase() {
   const built = process.env.MPR_MONGODB_FOR_TESTS;
   const script = fileURLToPath(new URL('../../support/mongodb/start', import.meta.url));
   const stdio = ['pipe', 'pipe', 'pipe'];
-  const child = start(built || script, built ? ['start'] : [], { stdio }, 'golang and postgresql');
+  const args = built ? ['start'] : [];
+  const child = start(built || script, args, { stdio }, 'golang and postgresql', 'TERM');
   let complaints = '';
   child.stderr.on('data', (chunk) => {
     complaints += chunk;
@@ -157,7 +148,7 @@ export async function startServers(kind = backend, { database = true } = {}) {
 
 // Ends what startServers() started: a test process with children left does not end.
 export function stopServers() {
-  for (const child of children) child.kill('SIGKILL');
+  for (const child of children) child.end();
 }
 
 let servers;

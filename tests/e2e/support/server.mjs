@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { gatewayCount, installation } from './backends.mjs';
+import { ownPort } from './ports.mjs';
 import { until, within } from './wait.mjs';
 
 const kept = [
@@ -88,6 +89,7 @@ export class Gateway {
 
   async launch(readyWithin) {
     this.launches += 1;
+    for (const name of ['ws', 'app']) this.ports[name] ||= await ownPort();
     const portsFile = join(this.directory, `ports-${this.launches}.json`);
     const env = environment({
       WS_PORT: String(this.ports.ws),

@@ -17,11 +17,11 @@ export async function within(promise, milliseconds, what) {
 
 // Asks `probe` again and again until it yields something truthy.
 export async function until(probe, what, milliseconds = 5000) {
-  const end = Date.now() + milliseconds;
+  const end = performance.now() + milliseconds;
   for (;;) {
     const outcome = await probe();
     if (outcome) return outcome;
-    if (Date.now() > end) throw new Error(`not so after ${milliseconds} ms: ${what}`);
+    if (performance.now() > end) throw new Error(`not so after ${milliseconds} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

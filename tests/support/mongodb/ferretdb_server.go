@@ -19,7 +19,7 @@ type ferretServer struct {
 	directory  string
 	programs   string // PostgreSQL's
 	credential *syscall.Credential
-	plain, tls string // addresses
+	plain, tls string // addresses, from the first start on
 	files      certificateFiles
 
 	postgres, ferret *process
@@ -32,12 +32,6 @@ func newFerretDB(directory string) (database, error) {
 		return nil, err
 	}
 	if f.credential, err = unprivileged(); err != nil {
-		return nil, err
-	}
-	if f.plain, err = freeAddress(); err != nil {
-		return nil, err
-	}
-	if f.tls, err = freeAddress(); err != nil {
 		return nil, err
 	}
 	if f.files, err = writeCertificates(directory); err != nil {
@@ -104,12 +98,19 @@ func (f *ferretServer) start() error {
 	if err := f.startPostgres(); err != nil {
 		return err
 	}
+	if f.plain == "" {
+		addresses, err := freeAddresses(2)
+		if err != nil {
+			return err
+		}
+		f.plain, f.tls = addresses[0], addresses[1]
+	}
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
 	where := url.Values{"host": {f.directory}, "user": {"ferretdb"}, "pool_max_conns": {"40"}}
-	f.ferret, err = startProcess(nil, f.log("ferretdb"), self, "ferretdb", "-listen", f.plain,
+	f.ferret, err = startProcess(syscall.SysProcAttr{}, f.log("ferretdb"), self, "ferretdb", "-listen", f.plain,
 		"-tls", f.tls, "-cert", f.files.certificate, "-key", f.files.key,
 		"-postgres", "postgres:///postgres?"+where.Encode())
 	if err != nil {
@@ -128,7 +129,9 @@ func (f *ferretServer) startPostgres() error {
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		_ = os.Remove(socket)
 		_ = os.Remove(socket + ".lock")
-		f.postgres, err = startProcess(f.credential, f.log("postgres"),
+		// What SIGKILL ends leaves its shared memory behind until it is started again.
+		asked := syscall.SysProcAttr{Credential: f.credential, Pdeathsig: syscall.SIGQUIT}
+		f.postgres, err = startProcess(asked, f.log("postgres"),
 			filepath.Join(f.programs, "postgres"), "-D", f.data(), "-k", f.directory,
 			"-c", "listen_addresses=", "-c", "fsync=off", "-c", "full_page_writes=off",
 			"-c", "max_connections=60", "-c", "shared_buffers=64MB", "-c", "jit=off",
@@ -153,6 +156,11 @@ func (f *ferretServer) kill() {
 	f.ferret.kill()
 	f.postgres.kill()
 	f.ferret, f.postgres = nil, nil
+}
+
+func (f *ferretServer) end() {
+	f.ferret.kill()
+	f.postgres.end(syscall.SIGQUIT)
 }
 
 func (f *ferretServer) signal(what syscall.Signal) { f.ferret.signal(what) }

@@ -30,18 +30,16 @@ const setName = "mpr"
 
 func newMongod(program, directory string, replicas int) (database, error) {
 	m := &mongodServer{program: program, directory: directory}
-	for i := 0; i < replicas; i++ {
-		address, err := freeAddress()
-		if err != nil {
-			return nil, err
-		}
-		m.addresses = append(m.addresses, address)
+	var err error
+	if m.addresses, err = freeAddresses(replicas); err != nil {
+		return nil, err
+	}
+	for i := range m.addresses {
 		if err := os.Mkdir(filepath.Join(directory, fmt.Sprint("node", i)), 0o755); err != nil {
 			return nil, err
 		}
 	}
 	m.processes = make([]*process, replicas)
-	var err error
 	m.files, err = writeCertificates(directory)
 	return m, err
 }
@@ -58,7 +56,7 @@ func (m *mongodServer) start() error {
 		if m.isSet() {
 			args = append(args, "--replSet", setName)
 		}
-		started, err := startProcess(nil, log, m.program, args...)
+		started, err := startProcess(syscall.SysProcAttr{}, log, m.program, args...)
 		if err != nil {
 			return err
 		}
@@ -146,6 +144,8 @@ func (m *mongodServer) kill() {
 		m.processes[i] = nil
 	}
 }
+
+func (m *mongodServer) end() { m.kill() }
 
 func (m *mongodServer) signal(what syscall.Signal) {
 	for _, p := range m.processes {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 type database interface {
 	start() error // returns when it answers
 	kill()        // with SIGKILL, all processes
+	end()         // for good: nothing of it stays on the machine
 	signal(what syscall.Signal)
 	uri() string
 	tlsURI() string // empty: there is no TLS listener
@@ -31,7 +33,8 @@ type database interface {
 //	ready
 //
 // Then it obeys lines on its input: kill, start, pause, resume; each is answered with `done` or with
-// `failed <why>`. When the input ends, everything it started is killed and removed.
+// `failed <why>`. When the input ends, as it does with the process that holds it, or at SIGTERM,
+// everything it started is ended and removed.
 func runStart(args []string) error {
 	flags := flag.NewFlagSet("start", flag.ContinueOnError)
 	replicas := flags.Int("replicas", 1, "1, or 3 for a replica set (mongod only)")
@@ -40,7 +43,9 @@ func runStart(args []string) error {
 	}
 	// The children die with the thread that started them.
 	runtime.LockOSThread()
-	directory, err := os.MkdirTemp("", "mpr-mongodb-")
+	stop := make(chan os.Signal, 1)
+	signal.Notify(stop, syscall.SIGTERM, syscall.SIGINT)
+	directory, err := os.MkdirTemp(place(), "mpr-mongodb-")
 	if err != nil {
 		return err
 	}
@@ -49,7 +54,7 @@ func runStart(args []string) error {
 	if err != nil {
 		return err
 	}
-	defer chosen.kill()
+	defer chosen.end()
 	if err := chosen.start(); err != nil {
 		return err
 	}
@@ -59,8 +64,23 @@ func runStart(args []string) error {
 		fmt.Println("tls", tls)
 	}
 	fmt.Println("ready")
-	obey(chosen)
+	obey(chosen, stop)
 	return nil
+}
+
+// place is where the files of servers may lie: for all users when PostgreSQL runs as another one
+// than this, and short, for the sake of its socket's name.
+func place() string {
+	directory := os.TempDir()
+	if len(directory) > 60 {
+		return "/tmp"
+	}
+	for at := directory; os.Getuid() == 0 && at != "/"; at = filepath.Dir(at) {
+		if found, err := os.Stat(at); err != nil || found.Mode().Perm()&0o001 == 0 {
+			return "/tmp"
+		}
+	}
+	return directory
 }
 
 func choose(directory string, replicas int) (database, error) {
@@ -76,11 +96,27 @@ func choose(directory string, replicas int) (database, error) {
 	return newFerretDB(directory)
 }
 
-func obey(chosen database) {
-	lines := bufio.NewScanner(os.Stdin)
-	for lines.Scan() {
+func obey(chosen database, stop <-chan os.Signal) {
+	lines := make(chan string)
+	go func() {
+		defer close(lines)
+		for scanner := bufio.NewScanner(os.Stdin); scanner.Scan(); {
+			lines <- scanner.Text()
+		}
+	}()
+	for {
+		var line string
+		var more bool
+		select {
+		case <-stop:
+			return
+		case line, more = <-lines:
+		}
+		if !more {
+			return
+		}
 		var err error
-		switch lines.Text() {
+		switch line {
 		case "kill":
 			chosen.kill()
 		case "start":
@@ -90,7 +126,7 @@ func obey(chosen database) {
 		case "resume":
 			chosen.signal(syscall.SIGCONT)
 		default:
-			err = fmt.Errorf("unknown command %q", lines.Text())
+			err = fmt.Errorf("unknown command %q", line)
 		}
 		if err != nil {
 			fmt.Println("failed", err)
@@ -105,6 +141,7 @@ type givenDatabase string
 
 func (g givenDatabase) start() error          { return nil }
 func (g givenDatabase) kill()                 {}
+func (g givenDatabase) end()                  {}
 func (g givenDatabase) signal(syscall.Signal) {}
 func (g givenDatabase) uri() string           { return string(g) }
 func (g givenDatabase) tlsURI() string        { return "" }
@@ -116,7 +153,7 @@ type process struct {
 	ended   chan struct{}
 }
 
-func startProcess(credential *syscall.Credential, log string, name string, args ...string) (*process, error) {
+func startProcess(attributes syscall.SysProcAttr, log string, name string, args ...string) (*process, error) {
 	output, err := os.OpenFile(log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return nil, err
@@ -125,7 +162,10 @@ func startProcess(credential *syscall.Credential, log string, name string, args 
 	command := exec.Command(name, args...)
 	command.Stdout, command.Stderr = output, output
 	command.Dir = filepath.Dir(log)
-	command.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Credential: credential}
+	if attributes.Pdeathsig == 0 {
+		attributes.Pdeathsig = syscall.SIGKILL
+	}
+	command.SysProcAttr = &attributes
 	if err := command.Start(); err != nil {
 		return nil, err
 	}
@@ -143,6 +183,19 @@ func (p *process) kill() {
 	}
 	_ = p.command.Process.Kill()
 	<-p.ended
+}
+
+// end gives it some seconds to end as `how` tells it to.
+func (p *process) end(how syscall.Signal) {
+	if p == nil {
+		return
+	}
+	p.signal(how)
+	select {
+	case <-p.ended:
+	case <-time.After(5 * time.Second):
+		p.kill()
+	}
 }
 
 func (p *process) signal(what syscall.Signal) {
@@ -183,12 +236,16 @@ func listens(network, address string) bool {
 	return true
 }
 
-// freeAddress is a loopback address on which nobody listens now.
-func freeAddress() (string, error) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", err
+// freeAddresses are different loopback addresses on which nobody listens now.
+func freeAddresses(count int) ([]string, error) {
+	var addresses []string
+	for len(addresses) < count {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			return nil, err
+		}
+		defer listener.Close()
+		addresses = append(addresses, listener.Addr().String())
 	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
+	return addresses, nil
 }

@@ -79,6 +79,8 @@ export class World {
     this.route(through);
     let sent = 0;
     const texts = [];
+    const sorted = (all) => [...all].sort();
+    const assertNothingLost = () => assert.deepEqual(sorted(new Set(phone.received)), sorted(texts));
     return Object.assign(phone, {
       texts,
       write: async (count = 1) => {
@@ -95,9 +97,17 @@ export class World {
           () => `${new Set(phone.received).size} of ${texts.length} messages came`,
           milliseconds,
         ),
-      // Credo works on several messages at a time, so their order is not for these tests.
-      assertEachOnce: () => assert.deepEqual([...phone.received].sort(), [...texts].sort()),
-      assertNothingLost: () => assert.deepEqual([...new Set(phone.received)].sort(), [...texts].sort()),
+      assertNothingLost,
+      // Nothing is lost, and no more came twice than `mayRepeat`. Credo works on several messages at a
+      // time, so their order is not for these tests. A phone also asks by HTTP, perhaps at a mediator
+      // whose gateway is not that of its session and does not know what is in flight to that: there
+      // any message may come again.
+      assertEachOnce: (mayRepeat = 0) => {
+        assertNothingLost();
+        const twice = phone.received.length - texts.length;
+        if (twice > 0) console.log(`${twice} of ${texts.length} messages came twice`);
+        assert.ok(gatewayCount === 2 || twice <= mayRepeat, `${twice} messages came twice`);
+      },
       // What the phone has not acknowledged is counted; the repository is empty in the end.
       drained: async () => {
         const query = { connectionId: await this.repositoryId(phone) };
