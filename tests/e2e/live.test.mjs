@@ -606,7 +606,7 @@ describe('a session whose socket vanished', () => {
 describe('a socket that half-opened', () => {
   checkWithServer(
     'is noticed when it answers no ping, and its session ends',
-    { env: { MPR_PING_INTERVAL_MS: '500', MPR_DEAD_AFTER_MS: '2500', MPR_ORPHAN_GRACE_MS: '200' } },
+    { env: { MPR_PING_INTERVAL_MS: '500', MPR_DEAD_AFTER_MS: '6000', MPR_ORPHAN_GRACE_MS: '200' } },
     async (server) => {
       const connectionId = newConnection();
       const dead = await TcpPeer.upgraded(server.ports.ws);

@@ -37,6 +37,14 @@ inline ClientOptions options_for(test::RedisCluster& cluster) {
   return options;
 }
 
+// For tests in which no server falls silent: a pause of the machine must not look like that.
+template <class Servers>
+ClientOptions patient_options_for(Servers& servers) {
+  ClientOptions options = options_for(servers);
+  options.silence_limit = std::chrono::seconds(20);
+  return options;
+}
+
 // One command; its second word is the key.
 inline Request words(std::initializer_list<std::string_view> all, Repeat repeat = Repeat::never) {
   Request request(all.size() > 1 ? *(all.begin() + 1) : std::string_view());

@@ -105,7 +105,7 @@ TEST_F(RedisClusterTest, RunsOnEveryPrimary) {
 
 TEST_F(RedisClusterTest, FollowsASlotThatMoved) {
   Metrics metrics;
-  Client client(options_for(cluster()), metrics);
+  Client client(patient_options_for(cluster()), metrics);
   connect(client);
   TestThread thread;
   const std::string key = "{moved}list";
@@ -127,7 +127,7 @@ TEST_F(RedisClusterTest, FollowsASlotThatMoved) {
 
 TEST_F(RedisClusterTest, KeepsTheOrderWhileASlotMigratesUnderLoad) {
   Metrics metrics;
-  Client client(options_for(cluster()), metrics);
+  Client client(patient_options_for(cluster()), metrics);
   connect(client);
   TestThread thread;
   std::vector<std::string> keys;

@@ -55,7 +55,7 @@ describe('Gateways that restart under two mediators', { timeout: 300_000 }, () =
       await server[how]();
       const writing = phone.write(5);
       await new Promise((resolve) => setTimeout(resolve, 1500));
-      assert.equal(phone.received.length, 3);
+      assert.equal(new Set(phone.received).size, 3);
       await server.relaunch();
       await writing;
       await phone.complete();

@@ -4,27 +4,49 @@
 
 import { createServer } from 'node:net';
 
+const lowest = 10_240;
 const stretch = 320;
-const first = 10_240 + (process.pid % 68) * stretch;
-let next = 0;
+const stretches = 68;
+let claimed;
+let given = 0;
 
 export async function ownPort() {
-  for (let attempt = 0; attempt < stretch; attempt += 1) {
-    const port = await bindable(first + next);
-    next = (next + 1) % stretch;
+  claimed ??= claim();
+  const first = await claimed;
+  for (let attempt = 1; attempt < stretch; attempt += 1) {
+    given = (given % (stretch - 1)) + 1;
+    const port = await bindable(first + given);
     if (port !== 0) return port;
   }
   throw new Error(`no free port from ${first} to ${first + stretch - 1}`);
 }
 
-// The port, or the one that the kernel chose for 0; 0 when somebody has it.
-export function bindable(wanted) {
+// The first port of a stretch is listened on for as long as this process lives: it is nobody else's.
+async function claim() {
+  for (let n = 0; n < stretches; n += 1) {
+    const first = lowest + ((process.pid + n) % stretches) * stretch;
+    const claims = await listening(first);
+    if (claims) {
+      claims.unref();
+      return first;
+    }
+  }
+  throw new Error(`other processes have all ports from ${lowest} on`);
+}
+
+function listening(port) {
   return new Promise((resolve) => {
-    const probe = createServer();
-    probe.once('error', () => resolve(0));
-    probe.listen(wanted, '127.0.0.1', () => {
-      const { port } = probe.address();
-      probe.close(() => resolve(port));
-    });
+    const server = createServer();
+    server.once('error', () => resolve(undefined));
+    server.listen(port, '127.0.0.1', () => resolve(server));
   });
+}
+
+// The port, or the one that the kernel chose for 0; 0 when somebody has it.
+export async function bindable(wanted) {
+  const probe = await listening(wanted);
+  if (!probe) return 0;
+  const { port } = probe.address();
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
 }
