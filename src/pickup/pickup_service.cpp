@@ -290,6 +290,8 @@ Task<Result<std::vector<StoredMessage>>> PickupService::take(Caller caller, Take
   if (request.mode == TakeMode::remove) {
     ports_.metrics.messages_acknowledged.add(messages->size());
     settle(connection, positions_of(*messages));
+  } else if (deadline.passed()) {  // what nobody gets is not in flight
+    co_return fail(Errc::deadline_exceeded, "the store's answer came too late");
   } else {
     Shard& shard = shard_of(connection);
     std::lock_guard lock(shard.mutex);

@@ -21,11 +21,6 @@ const kept = [
   'TSAN_OPTIONS',
   'LSAN_OPTIONS',
 ];
-// A pause of the machine must not look like a store that does not answer, where the clients wait longer
-// than those in use do.
-const callTimeout = process.env.MPR_E2E_CALL_TIMEOUT_MS
-  ? { MPR_CALL_TIMEOUT_MS: process.env.MPR_E2E_CALL_TIMEOUT_MS }
-  : {};
 const processes = new Set();
 const directories = new Set();
 
@@ -100,7 +95,6 @@ export class Gateway {
       WS_PORT: String(this.ports.ws),
       APP_PORT: String(this.ports.app),
       MPR_PORTS_FILE: portsFile,
-      ...callTimeout,
       ...this.env,
     });
     const child = spawn(binary(), ['serve', ...this.args], {

@@ -22,6 +22,8 @@ class InterceptedStore final : public MessageStore {
     hold_takes_ = false;
     for (Completion<bool>* held : std::exchange(held_, {})) held->complete(true);
   }
+  // Runs once, after the next take() was read and before its caller hears of it.
+  void after_take(std::function<void()> action) { after_take_ = std::move(action); }
   void refuse(bool yes) { refuse_ = yes; }
   std::size_t takes() const { return takes_; }
 
@@ -35,6 +37,7 @@ class InterceptedStore final : public MessageStore {
     if (hold_takes_) {
       co_await answer_of<bool>([this](Completion<bool>& held) { held_.push_back(&held); });
     }
+    if (const auto action = std::exchange(after_take_, nullptr)) action();
     co_return taken;
   }
   Task<Result<std::uint64_t>> count(QueueQuery query, Deadline deadline) override {
@@ -68,6 +71,7 @@ class InterceptedStore final : public MessageStore {
   bool hold_takes_ = false;
   bool refuse_ = false;
   std::atomic<std::size_t> takes_ = 0;
+  std::function<void()> after_take_;
   std::vector<Completion<bool>*> held_;
 };
 

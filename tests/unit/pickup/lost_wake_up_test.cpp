@@ -2,6 +2,8 @@
 // phone for nothing, or let one slow socket hold up the others.
 #include <gtest/gtest.h>
 
+#include <thread>
+
 #include "tests/support/log_capture.hpp"
 #include "tests/unit/pickup/gateway_bed.hpp"
 
@@ -52,6 +54,20 @@ TEST_F(LostWakeUpTest, ASessionThatIsSupersededWhileItOpensDoesNotStay) {
   EXPECT_EQ(there.sink.received({2}), Payloads{"1"});
   EXPECT_EQ(here.sink.replaced(),
             (std::vector<std::pair<SocketId, std::string>>{{{1}, "c/session-1"}}));
+}
+
+TEST_F(LostWakeUpTest, WhatATakeReadsTooLateIsThereForTheNext) {
+  ASSERT_TRUE(here.add("c", "1"));
+  here.open("c", 1);
+  const Deadline soon = Deadline::after(milliseconds(20));
+  store.after_take([&] { std::this_thread::sleep_until(soon.at); });
+  TakeRequest request;
+  request.connection_id = ConnectionId("c");
+  const auto late = here.loop.run(here.service.take(GatewayBed::caller(1), request, soon));
+  ASSERT_FALSE(late) << "it was answered with an error when its time was over";
+  EXPECT_EQ(late.error().code, Errc::deadline_exceeded);
+  EXPECT_EQ(here.count("c", 1), 1u);
+  EXPECT_EQ(here.take("c", 1), Payloads{"1"});
 }
 
 TEST_F(LostWakeUpTest, AGapRevealsASessionThatWasSupersededUnheard) {
