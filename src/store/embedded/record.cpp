@@ -77,7 +77,8 @@ std::optional<RecordHeader> decode_header(std::string_view bytes, std::uint64_t 
   const auto flags = reader.number<std::uint8_t>();
   const auto reserved = reader.number<std::uint16_t>();
   header.position = reader.number<std::uint64_t>();
-  const bool known = header.type == RecordType::add ? flags < 8 && header.position != 0
+  const bool placed = header.position != 0 && header.position <= kMaxPosition;
+  const bool known = header.type == RecordType::add ? flags < 8 && placed
                      : header.type == RecordType::remove || header.type == RecordType::remembered
                          ? flags == 0 && header.position == 0
                          : false;

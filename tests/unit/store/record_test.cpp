@@ -126,6 +126,13 @@ TEST(Record, EveryFlippedBitIsNoticed) {
   }
 }
 
+TEST(Record, APositionThatNoStoreReachesIsNone) {
+  EXPECT_TRUE(decode_header(sealed_add(full_message(), kMaxPosition), 128));
+  for (const std::uint64_t position : {std::uint64_t{0}, kMaxPosition + 1, ~std::uint64_t{0}}) {
+    EXPECT_FALSE(decode_header(sealed_add(full_message(), position), 128)) << position;
+  }
+}
+
 TEST(Record, CutOffRecordsDoNotDecode) {
   const std::string bytes = sealed_add(full_message(), 42);
   for (std::size_t size = 0; size + kRecordAlignment <= bytes.size(); ++size) {
