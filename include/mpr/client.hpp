@@ -257,8 +257,8 @@ class Client {
   // Opens a live session: messages of the connection come to on_event(). Until it is removed or
   // replaced it is opened again after every reconnect, and the first 50 of the messages that wait
   // then come to on_event(); acknowledge() says how many remain. A phone that went elsewhere
-  // meanwhile is left there (LiveSessionReplaced). False: the session was removed or replaced before
-  // a gateway heard of it.
+  // meanwhile is left there (LiveSessionReplaced). False: the session was removed or replaced
+  // before a gateway heard of it.
   void add_live_session(std::string connection_id, std::string session_id, Done<bool> done);
   // With a session id: only that session. False: there was none, or somebody else holds it.
   void remove_live_session(std::string connection_id, std::optional<std::string> session_id,
