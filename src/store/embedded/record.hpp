@@ -28,6 +28,7 @@ struct RecordHeader {
 
 // Positions are counted from 1. No store comes this far; a record that claims more is damaged.
 inline constexpr std::uint64_t kMaxPosition = std::uint64_t{1} << 62;
+
 inline constexpr std::size_t kRecordHeaderBytes = 24;
 inline constexpr std::size_t kRecordAlignment = 8;
 
