@@ -19,8 +19,8 @@ class MongoBed : public testing::Test {
   using Messages = std::vector<StoredMessage>;
 
   std::unique_ptr<MongoStore> open(const std::string& uri,
-                                   PositionsFrom positions = PositionsFrom::store) {
-    MongoStore::Options options;
+                                   PositionsFrom positions = PositionsFrom::store,
+                                   MongoStore::Options options = {}) {
     options.uri = uri;
     options.positions = positions;
     options.workers = 2;

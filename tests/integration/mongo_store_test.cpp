@@ -139,6 +139,32 @@ TEST_F(MongoStoreTest, ExpiredCopiesAreSweptAndCounted) {
   EXPECT_EQ(metrics_.messages_expired.value(), 2U);
 }
 
+TEST_F(MongoStoreTest, TheSweepForgetsIdsPastTheirWindowAndRemovesWhatExpired) {
+  MongoStore::Options options;
+  options.sweep_every = std::chrono::seconds(1);
+  const auto store = open(uri_, PositionsFrom::store, options);
+  auto removed = message("removed");
+  removed.id_origin = IdOrigin::caller;
+  auto expiring = message("expiring");
+  expiring.expires_at = FakeClock::kStart + std::chrono::seconds(1);
+  ASSERT_TRUE(add(*store, removed).has_value());
+  ASSERT_TRUE(add(*store, expiring).has_value());
+  ASSERT_TRUE(add(*store, message("stays")).has_value());
+  ASSERT_TRUE(remove(*store, {"removed"}).has_value());
+
+  const auto pool = mongo::Pool::open(uri_, "", 1);
+  mongo::Database database(**pool);
+  const auto documents_in = [&](mongo::Table table) {
+    return database.count(table, mongo::Document(), patient()).value_or(99);
+  };
+  clock_.advance(std::chrono::seconds(1));
+  EXPECT_TRUE(eventually([&] { return documents_in(mongo::Table::messages) == 1; }));
+  EXPECT_EQ(documents_in(mongo::Table::removed_ids), 1U);
+  clock_.advance(options.idempotency_window);
+  EXPECT_TRUE(eventually([&] { return documents_in(mongo::Table::removed_ids) == 0; }));
+  EXPECT_EQ(ids(*store), Ids{"stays"});
+}
+
 TEST_F(MongoStoreTest, OldDocumentsAreServedInPlaceInFrontOfOurs) {
   insert_old(0, 6, FakeClock::kStart.time_since_epoch().count() - 1000);
   const auto store = open(uri_);

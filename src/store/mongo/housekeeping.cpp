@@ -7,15 +7,14 @@ namespace mpr::mongo {
 
 namespace {
 constexpr std::chrono::seconds kPingEvery{1};
-constexpr std::chrono::seconds kLookEvery{60};   // for documents of the existing service
-constexpr std::chrono::seconds kSweepEvery{10};  // of what expired
+constexpr std::chrono::seconds kLookEvery{60};  // for documents of the existing service
 constexpr std::size_t kSweepAtOnce = 1000;
 }  // namespace
 
 Housekeeping::Housekeeping(StoreState& state) : state_(state), queues_(state) {
   round(std::chrono::steady_clock::now());
   // The first one is left to those who ask for it, and to time.
-  next_sweep_ = std::chrono::steady_clock::now() + kSweepEvery;
+  next_sweep_ = std::chrono::steady_clock::now() + state_.options.sweep_every;
   thread_ = std::thread([this] { run(); });
 }
 
@@ -62,7 +61,7 @@ void Housekeeping::round(Time now) {
     next_survey_ = now + state_.options.totals_every;
   }
   if (done && now >= next_sweep_ && next_sweep_ != Time{}) {
-    next_sweep_ = now + kSweepEvery;
+    next_sweep_ = now + state_.options.sweep_every;
     done = queues_.forget_old_notes();
     const bool own = state_.options.positions == PositionsFrom::store;
     if (done && own) {

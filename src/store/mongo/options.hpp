@@ -36,6 +36,9 @@ struct MongoOptions {
   // Queues whose tail a worker remembers, so that an add costs one round trip.
   std::size_t remembered_queues = 10'000;
   std::chrono::milliseconds totals_every{30'000};
+  // How often what has expired is removed, and ids past their window are forgotten; a second at
+  // least.
+  std::chrono::milliseconds sweep_every{10'000};
 };
 
 }  // namespace mpr
