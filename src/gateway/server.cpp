@@ -226,6 +226,11 @@ bool Server::is_open(SocketId socket) const {
   return thread != nullptr && thread->directory().is_open(socket);
 }
 
+bool Server::listens(SocketId socket) const {
+  SocketThread* const thread = state_->thread_of(socket);
+  return thread != nullptr && thread->directory().listens(socket, mask_of(rpc::kMessagesReceived));
+}
+
 Delivery Server::deliver(SocketId holder, const Connection& connection,
                          std::span<const StoredMessage> messages) {
   SocketThread* const thread = state_->thread_of(holder);

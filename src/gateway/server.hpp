@@ -73,6 +73,7 @@ class Server final : public EventSink, public PushFeedback {
   // --- EventSink: any thread ----------------------------------------------------------------
 
   bool is_open(SocketId socket) const override;
+  bool listens(SocketId socket) const override;
   Delivery deliver(SocketId holder, const Connection& connection,
                    std::span<const StoredMessage> messages) override;
   std::size_t deliver_to_subscribers(const Connection& connection,

@@ -270,8 +270,10 @@ std::string Session::subscribe(const rpc::Subscribe& call) {
                                     : "ok");
     events |= bit;
   }
+  const bool begins_to_listen = (events & ~before & bit_of(rpc::kMessagesReceived)) != 0;
+  if (begins_to_listen) account_.welcomed.store(false);
   home_.directory().set_events(account_, events);
-  if ((events & ~before & bit_of(rpc::kMessagesReceived)) != 0) home_.report_subscribed(account_);
+  if (begins_to_listen) home_.report_subscribed(account_);
   return rpc::subscription_result(outcomes);
 }
 

@@ -67,6 +67,12 @@ bool SocketDirectory::is_open(SocketId id) const {
   return find(id) != nullptr;
 }
 
+bool SocketDirectory::listens(SocketId id, EventMask events) const {
+  std::lock_guard lock(mutex_);
+  const SocketAccount* const account = find(id);
+  return account != nullptr && (account->events.load() & events) != 0 && account->welcomed.load();
+}
+
 bool SocketDirectory::has_room(SocketAccount& account) const {
   if (account.outbound_bytes.load() < outbound_bytes_) return true;
   // The flag first, then a second look: the io thread lowers the count first and then looks at the

@@ -31,6 +31,8 @@ struct SocketAccount {
   // Somebody was told `full` and waits for socket_drained().
   std::atomic<bool> wants_drained = false;
   std::atomic<EventMask> events = 0;
+  // The service was told of its present subscription to messagesReceived.
+  std::atomic<bool> welcomed = false;
   bool open = false;  // guarded by the directory's mutex
 };
 
@@ -60,6 +62,8 @@ class SocketDirectory {
   // --- any thread -----------------------------------------------------------------------------
 
   bool is_open(SocketId id) const;
+  // Whether it listens to one of `events` and was welcomed.
+  bool listens(SocketId id, EventMask events) const;
   Delivery send(SocketId to, const SharedText& text);
   // To a socket that listens to one of `events`.
   Delivery send_if_listening(SocketId to, EventMask events, const SharedText& text);

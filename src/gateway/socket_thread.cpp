@@ -162,6 +162,7 @@ void SocketThread::tell_service() {
   for (const SocketId socket : std::exchange(subscribed_, {})) {
     if (const Session* const session = find(socket)) {
       service_.socket_subscribed(socket, session->account().tenant);
+      session->account().welcomed.store(true);
     }
   }
 }

@@ -23,6 +23,10 @@ class EventSink {
   // Whether the socket is open. False from before socket_closed() is called for it.
   virtual bool is_open(SocketId socket) const = 0;
 
+  // Whether the socket is among those of deliver_to_subscribers(), and PickupService has welcomed
+  // it: PickupService::socket_subscribed() has returned.
+  virtual bool listens(SocketId socket) const = 0;
+
   // One messagesReceived event to the holder of a live session.
   virtual Delivery deliver(SocketId holder, const Connection& connection,
                            std::span<const StoredMessage> messages) = 0;

@@ -338,7 +338,9 @@ void PickupService::settle(const Connection& connection, const std::vector<Posit
 }
 
 void PickupService::adopt(const Caller& caller, const Connection& connection) {
-  if (!ports_.sink.is_open(caller.socket)) return;
+  // One that does not listen has not had what is in flight to the listeners. Once it does, that is
+  // sent anew.
+  if (!ports_.sink.listens(caller.socket)) return;
   bool adopted = false;
   bool here = false;
   {

@@ -515,6 +515,32 @@ describe('a session whose socket vanished', () => {
     for (const socket of [sender, one, two]) await socket.close();
   });
 
+  // In the order of a client that comes back: what waited, the subscription, the session.
+  checkWithServer(
+    'loses nothing to the others when its mediator acknowledges before it subscribes',
+    {},
+    async (server) => {
+      const [phone, other] = await phoneAndSender(server);
+      const connectionId = newConnection();
+      await subscribe(other, 'messagesReceived');
+      await open(phone, connectionId, 'session-1');
+      const first = await add(other, connectionId, 1);
+      assert.deepEqual(await phone.receivedIds(1), [first.messageId]);
+      phone.ws.terminate();
+      assert.deepEqual(await other.receivedIds(1), [first.messageId]);
+      const meanwhile = await add(other, connectionId, 2);
+      assert.deepEqual(await other.receivedIds(1), [meanwhile.messageId]);
+      const back = await RpcSocket.open(server.url);
+      await acknowledge(back, connectionId, [first.messageId]);
+      await subscribe(back, 'messagesReceived');
+      assert.deepEqual(await back.receivedIds(1), [meanwhile.messageId]);
+      assert.equal(await resume(back, connectionId, 'session-1'), true);
+      await acknowledge(back, connectionId, [meanwhile.messageId]);
+      assert.equal(await countOf(back, connectionId), 0);
+      for (const socket of [other, back]) await socket.close();
+    },
+  );
+
   checkWithServer('is not replaced by an older one that resumes', {}, async (server) => {
     const [former, sender] = await phoneAndSender(server);
     const phone = await RpcSocket.open(server.url);

@@ -19,6 +19,11 @@ class RecordingSink final : public EventSink {
     return !closed_.contains(socket);
   }
 
+  bool listens(SocketId socket) const override {
+    std::lock_guard lock(mutex_);
+    return subscribers_.contains(socket);
+  }
+
   Delivery deliver(SocketId holder, const Connection& connection,
                    std::span<const StoredMessage> messages) override {
     std::lock_guard lock(mutex_);

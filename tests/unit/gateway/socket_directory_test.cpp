@@ -119,6 +119,18 @@ TEST(SocketDirectory, SendsToASocketThatListens) {
   EXPECT_EQ(bed.fetch(), "0:y ");
 }
 
+TEST(SocketDirectory, KnowsWhoListensAndIsWelcomed) {
+  Bed bed;
+  SocketAccount& account = bed.open();
+  bed.directory.set_events(account, 2);
+  EXPECT_FALSE(bed.directory.listens(account.id, 2)) << "the service does not know of it yet";
+  account.welcomed = true;
+  EXPECT_TRUE(bed.directory.listens(account.id, 2));
+  EXPECT_FALSE(bed.directory.listens(account.id, 1));
+  bed.directory.close(account);
+  EXPECT_FALSE(bed.directory.listens(account.id, 2));
+}
+
 TEST(SocketDirectory, KeepsTheOrderOfEachOfManySenders) {
   Bed bed;
   std::atomic<int> wakes = 0;

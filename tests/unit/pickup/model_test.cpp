@@ -39,7 +39,10 @@ struct Phone {
 class Model {
  public:
   explicit Model(unsigned seed) : random_(seed) {
-    for (auto& socket : sockets_) socket = ++last_socket_;
+    for (std::size_t socket = 0; socket < 4; ++socket) {
+      sockets_[socket] = ++last_socket_;
+      bed(socket).subscribe(sockets_[socket]);
+    }
   }
 
   ~Model() {
