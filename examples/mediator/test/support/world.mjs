@@ -91,12 +91,16 @@ export class World {
         }
       },
       // Everything that was written has come.
-      complete: async (milliseconds = 30_000) =>
-        until(
-          () => new Set(phone.received).size >= texts.length,
-          () => `${new Set(phone.received).size} of ${texts.length} messages came`,
-          milliseconds,
-        ),
+      complete: async (milliseconds = 30_000) => {
+        const missing = () => texts.filter((text) => !phone.received.includes(text));
+        try {
+          await until(() => missing().length === 0, 'all messages', milliseconds);
+        } catch (error) {
+          const query = { connectionId: await this.repositoryId(phone) };
+          const status = await this.a.repository.getQueueStatus(query);
+          throw new Error(`missing: ${missing()}; queue: ${JSON.stringify(status)}`, { cause: error });
+        }
+      },
       assertNothingLost,
       // Nothing is lost, and no more came twice than `mayRepeat`. Credo works on several messages at a
       // time, so their order is not for these tests. A phone also asks by HTTP, perhaps at a mediator
