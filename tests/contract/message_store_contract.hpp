@@ -43,6 +43,9 @@ struct StoreFactory {
   // neither keeps max_store_bytes and remembered_ids, nor are its totals and gauges exact.
   enum class Bounds { whole_store, queues_only };
   Bounds bounds = Bounds::whole_store;
+  // Whether a caller's id may stay known when its message has expired, and beyond the window: ids
+  // of archived messages do.
+  bool ids_may_stay_known = false;
 
   bool knows_totals() const { return bounds == Bounds::whole_store; }
 };

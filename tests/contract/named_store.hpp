@@ -75,6 +75,7 @@ class NamedStore final : public MessageStore {
   }
   Task<Result<std::vector<StoredMessage>>> take(TakeQuery query, Deadline deadline) override {
     const Connection connection = query.queue.connection;
+    query.queue = with_ids(std::move(query.queue));
     auto taken = co_await store_->take(std::move(query), deadline);
     if (!taken) co_return taken;
     for (StoredMessage& message : *taken) message.id = names_->name_of(connection, message.id);
@@ -87,10 +88,10 @@ class NamedStore final : public MessageStore {
   }
 
   Task<Result<std::uint64_t>> count(QueueQuery query, Deadline deadline) override {
-    return store_->count(std::move(query), deadline);
+    return store_->count(with_ids(std::move(query)), deadline);
   }
   Task<Result<QueueStatus>> status(QueueQuery query, Deadline deadline) override {
-    return store_->status(std::move(query), deadline);
+    return store_->status(with_ids(std::move(query)), deadline);
   }
   Task<Result<Position>> tail(Connection connection, Deadline deadline) override {
     return store_->tail(std::move(connection), deadline);
@@ -108,6 +109,13 @@ class NamedStore final : public MessageStore {
   StoreTotals totals() const override { return store_->totals(); }
 
  private:
+  QueueQuery with_ids(QueueQuery query) const {
+    for (MessageRef& left_out : query.exclude) {
+      left_out.id = names_->id_of(query.connection, left_out.id);
+    }
+    return query;
+  }
+
   const std::unique_ptr<MessageStore> store_;
   const std::shared_ptr<MessageNames> names_;
 };

@@ -139,6 +139,7 @@ StoreFactory stores(std::string name, std::chrono::milliseconds threshold) {
   StoreFactory factory{std::move(name),
                        [threshold] { return std::make_unique<ServersHome>(threshold); }};
   factory.bounds = StoreFactory::Bounds::queues_only;
+  factory.ids_may_stay_known = true;
   return factory;
 }
 
