@@ -94,9 +94,10 @@ std::size_t LiveSessions::orphan(SocketId holder, SteadyPoint now) {
   return count;
 }
 
-bool LiveSessions::adopt(const Connection& connection, SocketId holder) {
+bool LiveSessions::adopt(const Connection& connection, SocketId holder, Heard heard) {
   LiveSession* s = table_->find(connection);
   if (!s || !s->orphaned()) return false;
+  if (heard == Heard::nothing) table_->rewind(s);
   table_->move(s, holder);
   return true;
 }

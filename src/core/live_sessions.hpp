@@ -82,8 +82,10 @@ class LiveSessions {
   // Turns every session of a vanished socket into an orphan; yields how many.
   std::size_t orphan(SocketId holder, SteadyPoint now);
 
-  // Makes `holder` the holder if the session is an orphan; true if it was.
-  bool adopt(const Connection& connection, SocketId holder);
+  // Makes `holder` the holder if the session is an orphan; true if it was. What is in flight went
+  // to those who listened: it flows again unless the new holder is one of them.
+  enum class Heard { nothing, everything };
+  bool adopt(const Connection& connection, SocketId holder, Heard heard);
 
   // --- asking -------------------------------------------------------------------------------
 

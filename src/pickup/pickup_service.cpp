@@ -338,15 +338,16 @@ void PickupService::settle(const Connection& connection, const std::vector<Posit
 }
 
 void PickupService::adopt(const Caller& caller, const Connection& connection) {
-  // One that does not listen has not had what is in flight to the listeners. Once it does, that is
-  // sent anew.
-  if (!ports_.sink.listens(caller.socket)) return;
+  if (!ports_.sink.is_open(caller.socket)) return;
+  // A client that comes back may acknowledge what it has before it subscribes.
+  const auto heard = ports_.sink.listens(caller.socket) ? LiveSessions::Heard::everything
+                                                        : LiveSessions::Heard::nothing;
   bool adopted = false;
   bool here = false;
   {
     Shard& shard = shard_of(connection);
     std::lock_guard lock(shard.mutex);
-    adopted = shard.sessions.adopt(connection, caller.socket);
+    adopted = shard.sessions.adopt(connection, caller.socket, heard);
     here = adopted || shard.sessions.contains(connection);
   }
   if (!here) {

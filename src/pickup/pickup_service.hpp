@@ -63,8 +63,8 @@ class PickupService final : public LiveDirectoryListener {
   Task<Result<std::uint64_t>> count(Caller caller, QueueRequest request, Deadline deadline);
   Task<Result<QueueReport>> status(Caller caller, QueueRequest request, Deadline deadline);
 
-  // Unknown ids are ignored. An orphaned session is adopted by the listening socket whose call
-  // removes something. acknowledge() also tells what is left, which may cost a second look.
+  // Unknown ids are ignored. An orphaned session is adopted by the socket whose call removes
+  // something. acknowledge() also tells what is left, which may cost a second look.
   Task<Result<void>> remove(Caller caller, RemoveRequest request, Deadline deadline);
   Task<Result<AcknowledgeReceipt>> acknowledge(Caller caller, RemoveRequest request,
                                                Deadline deadline);

@@ -338,10 +338,25 @@ TEST_F(LiveSessionsTest, AVanishedSocketLeavesOrphansWhoseMessagesFlowAgain) {
 TEST_F(LiveSessionsTest, AnOrphanIsAdoptedOnce) {
   open();
   sessions.orphan(kSocket, kStart);
-  EXPECT_TRUE(sessions.adopt(kPhone, kOtherSocket));
-  EXPECT_FALSE(sessions.adopt(kPhone, kSocket));
+  EXPECT_TRUE(sessions.adopt(kPhone, kOtherSocket, LiveSessions::Heard::everything));
+  EXPECT_FALSE(sessions.adopt(kPhone, kSocket, LiveSessions::Heard::everything));
   EXPECT_EQ(sessions.find(kPhone)->holder, kOtherSocket);
   EXPECT_TRUE(sessions.expire(kStart + seconds(60), 10).ended.empty()) << "no grace runs any more";
+}
+
+TEST_F(LiveSessionsTest, WhatAnAdopterDidNotHearFlowsAgain) {
+  for (const auto heard : {LiveSessions::Heard::everything, LiveSessions::Heard::nothing}) {
+    const bool again = heard == LiveSessions::Heard::nothing;
+    const std::uint64_t n = again ? 2 : 1;
+    open(n - 1, kSocket, n);
+    sessions.orphan(kSocket, kStart);
+    ASSERT_EQ(offer(n, n - 1), Offer::deliver) << "to those who listen";
+    ASSERT_TRUE(sessions.adopt(kPhone, kOtherSocket, heard));
+    EXPECT_EQ(sessions.in_flight(kPhone).empty(), again);
+    EXPECT_EQ(sessions.find(kPhone)->behind, again);
+    EXPECT_EQ(sessions.find(kPhone)->cursor, (Position{again ? n - 1 : n}));
+    sessions.close(kPhone, kOtherSocket, std::nullopt);
+  }
 }
 
 TEST_F(LiveSessionsTest, AnyoneMayCloseAnOrphan) {

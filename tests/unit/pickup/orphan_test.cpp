@@ -58,15 +58,15 @@ TEST_F(OrphanTest, WhoAcknowledgesBeforeItListensHearsWhatWentToTheOthers) {
   add("2");
   ASSERT_EQ(received(2), (Payloads{"1", "2"}));
   gateway.acknowledge("c", {MessageId("message-1")}, 3);
-  gateway.subscribe(3);
   EXPECT_EQ(received(3), Payloads{"2"});
+  gateway.subscribe(3);
   gateway.acknowledge("c", {MessageId("message-2")}, 3);
   add("3");
-  EXPECT_EQ(received(2), (Payloads{"1", "2", "2"})) << "it is 3 that has the session now";
+  EXPECT_EQ(received(2), (Payloads{"1", "2"})) << "it is 3 that has the session now";
   EXPECT_EQ(received(3), (Payloads{"2", "3"}));
 }
 
-TEST_F(OrphanTest, WhoComesBackWithTheSessionHearsWhatWentToTheOthers) {
+TEST_F(OrphanTest, WhoComesBackWithTheSessionHearsOnceWhatWentToTheOthers) {
   gateway.subscribe(2);
   gateway.open("c", 1, "session");
   add("1");
@@ -80,11 +80,10 @@ TEST_F(OrphanTest, WhoComesBackWithTheSessionHearsWhatWentToTheOthers) {
 TEST_F(OrphanTest, AnAcknowledgementThatRemovesNothingAdoptsNothing) {
   gateway.open("c", 1);
   gateway.close_socket(1);
-  gateway.subscribe(2);
   gateway.acknowledge("c", {}, 2);
   gateway.acknowledge("c", {MessageId("unknown-id")}, 2);
   add("1");
-  EXPECT_EQ(received(2), Payloads{"1"}) << "as everybody who listens";
+  EXPECT_TRUE(received(2).empty());
   gateway.pass(seconds(10));
   EXPECT_FALSE(gateway.live("c"));
 }
