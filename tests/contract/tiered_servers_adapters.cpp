@@ -135,18 +135,19 @@ class ServersHome final : public StoreHome {
   std::shared_ptr<MessageNames> names_ = std::make_shared<MessageNames>();
 };
 
-StoreFactory stores(std::string name, std::chrono::milliseconds threshold) {
+StoreFactory stores(std::string name, std::chrono::milliseconds threshold,
+                    bool ids_may_stay_known) {
   StoreFactory factory{std::move(name),
                        [threshold] { return std::make_unique<ServersHome>(threshold); }};
   factory.bounds = StoreFactory::Bounds::queues_only;
-  factory.ids_may_stay_known = true;
+  factory.ids_may_stay_known = ids_may_stay_known;
   return factory;
 }
 
 std::string name_of(const testing::TestParamInfo<StoreFactory>& info) { return info.param.name; }
 
-const auto kStores = testing::Values(stores("fresh", std::chrono::hours(1)),
-                                     stores("moving", std::chrono::milliseconds(0)));
+const auto kStores = testing::Values(stores("fresh", std::chrono::hours(1), false),
+                                     stores("moving", std::chrono::milliseconds(0), true));
 
 }  // namespace
 

@@ -15,17 +15,13 @@ export async function within(promise, milliseconds, what) {
   }
 }
 
-// Asks `probe` again and again until it yields something truthy. `what` may be a function, for what
-// only the end can tell.
+// Asks `probe` again and again until it yields something truthy.
 export async function until(probe, what, milliseconds = 5000) {
   const end = performance.now() + milliseconds;
   for (;;) {
     const outcome = await probe();
     if (outcome) return outcome;
-    if (performance.now() > end) {
-      const waitedFor = typeof what === 'function' ? what() : what;
-      throw new Error(`not so after ${milliseconds} ms: ${waitedFor}`);
-    }
+    if (performance.now() > end) throw new Error(`not so after ${milliseconds} ms: ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
 }

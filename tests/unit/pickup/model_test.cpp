@@ -39,10 +39,8 @@ struct Phone {
 class Model {
  public:
   explicit Model(unsigned seed) : random_(seed) {
-    for (std::size_t socket = 0; socket < 4; ++socket) {
-      sockets_[socket] = ++last_socket_;
-      bed(socket).subscribe(sockets_[socket]);
-    }
+    // Sockets of replace_socket() subscribe; these first ones never do.
+    for (auto& socket : sockets_) socket = ++last_socket_;
   }
 
   ~Model() {
@@ -137,8 +135,12 @@ class Model {
     const std::size_t gateway = phone.gateway == kNowhere ? pick(2) : phone.gateway;
     std::uint64_t socket = phone.holder;
     if (socket == 0) socket = sockets_[gateway * 2 + pick(2)];
-    // An orphan is adopted by whoever removes something.
-    if (phone.gateway != kNowhere && !numbers.empty()) phone.holder = socket;
+    // An orphan is adopted by whoever removes something; what is in flight to the listeners flows
+    // again to one that is not among them.
+    if (phone.gateway != kNowhere && !numbers.empty()) {
+      if (phone.holder == 0 && socket <= sockets_.size()) flow_again(phone);
+      phone.holder = socket;
+    }
     std::vector<MessageId> ids;
     for (const int number : numbers) {
       ids.push_back(phone.pending.at(number));
